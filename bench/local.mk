@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+# Benchmarks: a harness, one file per workload, adapters/ per peer.

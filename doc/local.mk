@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+# Design and format, and the examples.

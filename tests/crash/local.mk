@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+# Crash tests: every write boundary, every kill.

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+# Fuzz tests: hostile bytes for every parser.

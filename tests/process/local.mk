@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+# Process tests: many processes, one store.

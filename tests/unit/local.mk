@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+# Unit tests: test_MODULE.c beside nothing but the rooms it needs.  To add one:
+#
+#   unit_programs += tests/unit/test_meta
+#   tests_unit_test_meta_LDADD = $(format_libs) $(CHECK_LIBS)
+#
+# Its source is tests/unit/test_meta.c; only further files need a _SOURCES line.
+unit_programs += tests/unit/test_bytes
+tests_unit_test_bytes_LDADD = $(base_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_crc32c
+tests_unit_test_crc32c_LDADD = $(base_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_err
+tests_unit_test_err_LDADD = $(base_libs) $(CHECK_LIBS)

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+
+int
+main(void)
+{
+    return 0;
+}
