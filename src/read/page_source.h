@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page_source: where a tree descent takes its pages from.
+ *
+ * A reader's source is the map of the file with its table of verified pages.
+ * The daemon's has, over the same map, the private pages that the group at
+ * work has built and not yet written.  One descent serves both.
+ *
+ * Invariants
+ *  (1) Every page handed out passed page_check once in this process since it
+ *      was born: verified[pgno] holds the low 32 bits of the txnid it was
+ *      checked at.  0 means never; a page whose low txnid is 0 is checked at
+ *      each visit.  Two threads may check the same page at once: both store
+ *      the same value.
+ *  (2) No page at or above *page_count or page_limit is touched.
+ *  (3) A page's type and level are what the descent expects, and it is no
+ *      younger than the page that led to it: anything else is damage.
+ *  (4) Private pages are not checked: the process built them itself.
+ */
+#ifndef READ_PAGE_SOURCE_H
+#define READ_PAGE_SOURCE_H
+
+#include "format/page.h"
+
+#include <stdatomic.h>
+
+struct page_source {
+    const uint8_t *base;              /* the map; page p is at base + (p << page_shift) */
+    _Atomic uint32_t *verified;       /* page_limit entries; relaxed, see (1) */
+    const _Atomic uint64_t *page_count; /* high-water mark; relaxed is enough: it only grows, and
+                                         it was stored before the root that led here */
+    pgno_t page_limit;                /* pages that base and verified span */
+    unsigned page_shift;
+    /* Daemon only, else NULL: the private copy of a page, or NULL. */
+    const void *(*private_page)(const void *context, pgno_t pgno);
+    const void *private_context;
+};
+
+static inline size_t page_source_page_size(const struct page_source *source)
+{
+    return (size_t)1 << source->page_shift;
+}
+
+/* Checks a page on its first visit and marks it; the slow half of page_source_get. */
+const struct page_header *page_source_verify(const struct page_source *source, pgno_t pgno,
+                                             unsigned level, txnid_t born_max,
+                                             struct bts_error *error);
+
+/*
+ * The page `pgno`, a leaf (level 0) or inner page of that level, born at
+ * `born_max` or before.  NULL: BTS_DAMAGED, the text names the page.
+ */
+static inline const struct page_header *page_source_get(const struct page_source *source,
+                                                        pgno_t pgno, unsigned level,
+                                                        txnid_t born_max, struct bts_error *error)
+{
+    if (__builtin_expect(source->private_page != NULL, 0)) {
+        const void *page = source->private_page(source->private_context, pgno);
+        if (page != NULL)
+            return page;
+    }
+    if (__builtin_expect(pgno < source->page_limit, 1)) {
+        const struct page_header *page =
+            (const struct page_header *)(source->base + ((size_t)pgno << source->page_shift));
+        uint32_t mark = atomic_load_explicit(&source->verified[pgno], memory_order_relaxed);
+        uint8_t type = level == 0 ? PAGE_LEAF : PAGE_INNER;
+
+        /* mark != 0 means that the page lies within the file: it may be touched. */
+        if (__builtin_expect(mark != 0 && mark == (uint32_t)page->txnid && page->type == type &&
+                                 page->level == level && page->txnid <= born_max,
+                             1))
+            return page;
+    }
+    return page_source_verify(source, pgno, level, born_max, error);
+}
+
+/*
+ * The value of `length` bytes in the run that begins at `pgno`.
+ * NULL: BTS_DAMAGED.
+ */
+const uint8_t *page_source_run(const struct page_source *source, pgno_t pgno, uint64_t length,
+                               txnid_t born_max, struct bts_error *error);
+
+/* Asks the processor for a page that will be visited soon: header line, two more, its mark. */
+static inline void page_source_prefetch(const struct page_source *source, pgno_t pgno)
+{
+    if (pgno < source->page_limit) {
+        const uint8_t *page = source->base + ((size_t)pgno << source->page_shift);
+        __builtin_prefetch(page);
+        __builtin_prefetch(page + 64);
+        __builtin_prefetch(page + 128);
+        __builtin_prefetch((const void *)&source->verified[pgno]);
+    }
+}
+
+#endif

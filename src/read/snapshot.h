@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snapshot: pin one committed state through a slot.
+ *
+ * begin:   for (;;) { t = load(latest, acquire);
+ *                     exchange(&slot->txn, t, seq_cst);
+ *                     if (load(latest, seq_cst) != t) continue;
+ *                     e = ring[t % 64]; r = load(e.root, acquire);
+ *                     if (load(e.txn, acquire) != t) continue;
+ *                     return r; }
+ * end:     store(&slot->txn, SLOT_IDLE, release);
+ *
+ * Why it is safe: the daemon stores `latest` (seq_cst), then a full fence, then
+ * loads the slots.  If its scan misses our exchange, our second load of
+ * `latest` comes after its store and we see a newer t and announce again; so a
+ * snapshot that begin returned was either seen by the scan, or is at least as
+ * new as the `latest` the scan began with.  The ring entry is rewritten only
+ * 64 publishes later: the check of e.txn finds that.
+ *
+ * No system call, no lock; wait-free but for publishes that overtake it.
+ */
+#ifndef READ_SNAPSHOT_H
+#define READ_SNAPSHOT_H
+
+#include "format/beacon.h"
+#include "format/slot.h"
+
+struct snapshot_root {
+    txnid_t txnid;
+    pgno_t root;     /* of the bucket directory */
+    uint32_t depth;
+};
+
+/*
+ * Announces the newest state in `slot`, which the caller owns, and returns it.
+ * `latest` 0 (a beacon before its first publish): txnid 0, slot idle.
+ */
+static inline struct snapshot_root snapshot_pin(const struct beacon *beacon, struct slot *slot)
+{
+    struct snapshot_root pinned;
+
+    for (;;) {
+        txnid_t t = atomic_load_explicit(&beacon->latest, memory_order_acquire);
+        const struct beacon_root *entry = &beacon->ring[t % BEACON_RING];
+
+        /* seq_cst exchange: pairs with the fence between publish and the slot loads of a scan */
+        atomic_exchange_explicit(&slot->txn, t, memory_order_seq_cst);
+        if (atomic_load_explicit(&beacon->latest, memory_order_seq_cst) != t)
+            continue;
+        pinned.txnid = t;
+        /* acquire: pairs with the release stores of publish; a changed txn means a reused entry */
+        pinned.root = atomic_load_explicit(&entry->root, memory_order_acquire);
+        pinned.depth = atomic_load_explicit(&entry->depth, memory_order_acquire);
+        if (t == 0 || atomic_load_explicit(&entry->txn, memory_order_acquire) == t)
+            return pinned;
+    }
+}
+
+/* release: every read of the snapshot's pages comes before the daemon can see the slot idle. */
+static inline void snapshot_unpin(struct slot *slot)
+{
+    atomic_store_explicit(&slot->txn, SLOT_IDLE, memory_order_release);
+}
+
+#endif
