@@ -33,38 +33,55 @@ EXTRA_PROGRAMS += $(process_programs)
 endif
 EXTRA_PROGRAMS += $(crash_programs) $(fuzz_programs)
 CLEANFILES += $(unit_programs) $(process_programs) $(crash_programs) $(fuzz_programs)
-EXTRA_DIST += tests/run tests/run_selftest \
+EXTRA_DIST += tests/run tests/run_selftest tests/unit/unit.h \
 	$(process_scripts) $(crash_scripts) $(lint_scripts)
 
 # Scripts live in the source tree, programs in the build tree.
-run_tests = BTS_SRCDIR='$(abs_top_srcdir)' BTS_BUILDDIR='$(abs_top_builddir)' \
-	$(SHELL) $(srcdir)/tests/run --only '$(ONLY)'
+unit_tests = $(srcdir)/tests/run_selftest $(unit_programs)
+process_tests = $(process_programs) $(addprefix $(srcdir)/,$(process_scripts))
+crash_tests = $(crash_programs) $(addprefix $(srcdir)/,$(crash_scripts))
+lint_tests = $(addprefix $(srcdir)/,$(lint_scripts))
 
-check_kinds = check-unit
-if PROCESS_TESTS
-check_kinds += check-process
+if SANITIZER
+bts_sanitizer = 1
+else
+bts_sanitizer = 0
 endif
-check-local: $(check_kinds)
+AM_CPPFLAGS += -DBTS_SANITIZER=$(bts_sanitizer)
+
+run_tests = @BTS_SRCDIR='$(abs_top_srcdir)' BTS_BUILDDIR='$(abs_top_builddir)' \
+	BTS_SANITIZER=$(bts_sanitizer) $(SHELL) $(srcdir)/tests/run --only '$(ONLY)'
 
 if HAVE_CHECK
-check-unit: $(unit_programs)
-	@$(run_tests) $(srcdir)/tests/run_selftest $(unit_programs)
+need_check =
 else
-check-unit:
-	@echo 'Unit tests need libcheck 0.15 or newer (Debian: apt-get install check); then configure again.' >&2
+need_check = say-what-is-missing
+say-what-is-missing:
+	@echo 'unit tests need libcheck 0.15 or newer (Debian: apt-get install check); configure again then' >&2
 	@exit 1
 endif
 
+if PROCESS_TESTS
+check-local: $(need_check)
+	$(run_tests) $(unit_tests) $(process_tests)
+else
+check-local: $(need_check)
+	$(run_tests) $(unit_tests)
+endif
+
+check-unit: $(need_check) $(unit_programs)
+	$(run_tests) $(unit_tests)
+
 check-process: btstore btstored $(process_programs)
-	@$(run_tests) $(process_programs) $(addprefix $(srcdir)/,$(process_scripts))
+	$(run_tests) $(process_tests)
 
 check-crash: btstore btstored $(crash_programs)
-	@$(run_tests) $(crash_programs) $(addprefix $(srcdir)/,$(crash_scripts))
+	$(run_tests) $(crash_tests)
 
 check-fuzz: $(fuzz_programs)
-	@$(run_tests) $(fuzz_programs)
+	$(run_tests) $(fuzz_programs)
 
 lint: libbtstore.la
-	@$(run_tests) $(addprefix $(srcdir)/,$(lint_scripts))
+	$(run_tests) $(lint_tests)
 
-.PHONY: check-unit check-process check-crash check-fuzz lint
+.PHONY: check-unit check-process check-crash check-fuzz lint say-what-is-missing
