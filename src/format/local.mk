@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: MIT
-# format, floor 1: bytes only, no I/O, no malloc.
+# format, floor 1: bytes only, no I/O; only the builders (batch, resp_write) allocate.
 noinst_LTLIBRARIES += src/format/libformat.la
-src_format_libformat_la_SOURCES =
+src_format_libformat_la_SOURCES = \
+	src/format/batch.c src/format/batch.h \
+	src/format/beacon.h \
+	src/format/resp.h \
+	src/format/resp_reply.c \
+	src/format/resp_request.c \
+	src/format/resp_write.c \
+	src/format/slot.h
 
 format_libs = src/format/libformat.la $(base_libs)
