@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * commit: the engine of the writer: batches in, durable and visible states out.
+ *
+ *   opened -- commit_recover --> serving -- commit_stop --> stopped
+ *
+ * A commit group is what commit_take is given: its batches are checked and
+ * applied one after the other (a refused one leaves no trace), its frame goes
+ * to the pending log, one sync makes it durable, its root is published, and
+ * its requests come back from commit_collect.  While one group syncs (on the
+ * log thread), the next may be applied.  With a single request and no sync in
+ * flight the sync is done inline.
+ *
+ * Fatal errors: a failed sync, or a failed write of log, pages or meta, makes
+ * the engine refuse everything from then on (commit_failed); requests whose
+ * outcome is open are given BTS_UNKNOWN, and the daemon exits and recovers.
+ *
+ * One thread calls all of this (the event loop's).  The engine has threads of
+ * its own for log syncs and checkpoints.
+ */
+#ifndef COMMIT_COMMIT_H
+#define COMMIT_COMMIT_H
+
+#include "format/beacon.h"
+#include "pages/file.h"
+#include "pages/horizon.h"
+#include "read/tree.h"
+#include "tree/apply.h"
+
+struct commit;
+
+struct commit_options {
+    const char *path;                  /* the database file */
+    const struct file_system *system;  /* NULL: file_system_real */
+    bool create;                       /* a missing file is created */
+    size_t page_size;                  /* of a new file; 0: 4096 */
+    uint64_t map_span;                 /* 0: default */
+    uint64_t log_segment_size;         /* bytes; 0: 4 MiB */
+    uint64_t log_size_max;             /* bytes; a checkpoint begins at half of it; 0: 64 MiB */
+    unsigned checkpoint_age_ms;        /* a checkpoint at least so often while there are commits; 0: 30 s */
+    bool inline_only;                  /* no threads at all: for tests and tools */
+    void (*note)(void *context, const char *text); /* one line for the log; NULL: dropped */
+    void *note_context;
+};
+
+/*
+ * Opens or creates the files and takes the locks that make this the store's
+ * only daemon.  BTS_BUSY: another one serves it.  BTS_NOT_FOUND: no file, and
+ * create is false.  BTS_DAMAGED, BTS_VERSION, BTS_IO, BTS_NO_SPACE.
+ */
+BTS_MUST_USE enum bts_status commit_open(const struct commit_options *options,
+                                         struct commit **commit, struct bts_error *error);
+
+struct commit_identity {
+    uint8_t uuid[16];
+    uint64_t device;
+    uint64_t inode;
+    size_t page_size;
+    pgno_t file_pages;   /* the file's size in pages when it was opened */
+};
+struct commit_identity commit_identity(const struct commit *commit);
+
+/*
+ * Recovers: replays the pending log, makes a checkpoint, publishes it in
+ * `beacon` and is then serving.  `horizon` holds the slot files of readers that
+ * survived an earlier daemon; `survivors`: there are some, and pages below the
+ * old high-water mark are left alone until they are gone.  Both must outlive
+ * the engine.  Replay counts are noted through options.note.
+ */
+BTS_MUST_USE enum bts_status commit_recover(struct commit *commit, struct beacon *beacon,
+                                            struct horizon *horizon, bool survivors,
+                                            struct bts_error *error);
+
+/* One batch and its outcome.  The caller owns it and what it points to until it is collected. */
+struct commit_request {
+    const void *batch;
+    size_t size;
+    enum bts_status status;
+    txnid_t txnid;                /* BTS_OK: its commit; a refusal: the state it was judged in */
+    struct apply_results results; /* freed by the caller */
+    struct bts_error error;
+    void *owner;                  /* the caller's */
+    struct commit_request *next;  /* list in, list out */
+};
+
+/* Whether commit_take would begin a group now (else collect first). */
+bool commit_ready(const struct commit *commit);
+
+/* Begins a group with these requests (a list by `next`), in order. */
+void commit_take(struct commit *commit, struct commit_request *requests);
+
+/* Finished requests, in order, as a list; NULL: none.  Their states are durable and published. */
+struct commit_request *commit_collect(struct commit *commit);
+
+/* Readable when commit_collect or commit_tick has something to do (an eventfd). */
+int commit_event_fd(const struct commit *commit);
+
+/*
+ * To be called when commit_event_fd is readable, and once in 100 ms: takes the
+ * results of threads, begins checkpoints that are due, reclaims.
+ */
+void commit_tick(struct commit *commit);
+
+/* BTS_OK, or the fatal error that ended the engine's work. */
+BTS_MUST_USE enum bts_status commit_failed(const struct commit *commit, struct bts_error *error);
+
+/* The newest published state: its directory, read through the daemon's own map. */
+struct tree_view commit_latest(const struct commit *commit);
+
+/*
+ * Asks for a checkpoint of the newest published state.  commit_checkpoint_txnid
+ * tells the last durable one.
+ */
+void commit_checkpoint_request(struct commit *commit);
+txnid_t commit_checkpoint_txnid(const struct commit *commit);
+
+/* A fresh read-only descriptor of the data file for a reader (no lock of ours on it). */
+BTS_MUST_USE enum bts_status commit_reader_descriptor(const struct commit *commit, int *fd,
+                                                      struct bts_error *error);
+
+struct commit_stat {
+    txnid_t latest;
+    txnid_t checkpoint;
+    uint64_t groups;
+    uint64_t batches;
+    uint64_t refused;
+    uint64_t syncs;
+    uint64_t log_bytes;          /* in frames not yet covered by a checkpoint */
+    uint64_t log_size;
+    uint64_t checkpoints;
+    uint64_t replayed_frames;    /* by the recovery at start */
+    uint64_t replayed_operations;
+    struct space_stat space;
+};
+struct commit_stat commit_stat(const struct commit *commit);
+/* Bytes that a snapshot at `txnid` keeps from reuse, at most. */
+uint64_t commit_retained_bytes(const struct commit *commit, txnid_t txnid);
+
+/*
+ * Clean stop: finishes what was taken, makes a checkpoint marked clean, and
+ * removes the pending log.  On failure the log stays and the next start replays.
+ */
+BTS_MUST_USE enum bts_status commit_stop(struct commit *commit, struct bts_error *error);
+
+/* Frees everything; without commit_stop it is as if the process had been killed. */
+void commit_close(struct commit *commit);
+
+#endif
