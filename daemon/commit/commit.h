@@ -108,10 +108,27 @@ BTS_MUST_USE enum bts_status commit_failed(const struct commit *commit, struct b
 struct tree_view commit_latest(const struct commit *commit);
 
 /*
- * Asks for a checkpoint of the newest published state.  commit_checkpoint_txnid
- * tells the last durable one.
+ * A checkpoint that somebody asked for.  The caller owns the ticket and keeps
+ * it until `done` (looked at when commit_event_fd is readable) or until
+ * commit_checkpoint_forget.
  */
-void commit_checkpoint_request(struct commit *commit);
+struct commit_checkpoint {
+    bool pin;             /* asked: keep its state pinned */
+    bool done;            /* durable: the fields below are filled */
+    txnid_t txnid;
+    pgno_t root;
+    uint32_t depth;
+    uint64_t bucket_count;
+    pgno_t page_count;
+    struct slot *slot;    /* pin: the caller lets go with snapshot_unpin */
+    struct commit_checkpoint *next; /* the engine's */
+};
+
+/* Asks for a checkpoint that begins now or right after the one in progress; `ticket` may be NULL. */
+void commit_checkpoint_request(struct commit *commit, struct commit_checkpoint *ticket);
+/* Takes the ticket back and lets go of its pin. */
+void commit_checkpoint_forget(struct commit *commit, struct commit_checkpoint *ticket);
+/* The last durable checkpoint. */
 txnid_t commit_checkpoint_txnid(const struct commit *commit);
 
 /* A fresh read-only descriptor of the data file for a reader (no lock of ours on it). */
