@@ -32,28 +32,40 @@ struct snapshot_root {
 };
 
 /*
- * Announces the newest state in `slot`, which the caller owns, and returns it.
- * `latest` 0 (a beacon before its first publish): txnid 0, slot idle.
+ * Whether the announcement of `t`, just made, holds; and where its tree
+ * begins.  False: a publish overtook it; announce again.
+ */
+static inline bool snapshot_confirm(const struct beacon *beacon, txnid_t t,
+                                    struct snapshot_root *root)
+{
+    const struct beacon_root *entry = &beacon->ring[t % BEACON_RING];
+
+    /* seq_cst: after the announcement, so that a scan saw it or we see what it began with */
+    if (atomic_load_explicit(&beacon->latest, memory_order_seq_cst) != t)
+        return false;
+    root->txnid = t;
+    /* acquire: pairs with the release stores of publish; a changed txn means a reused entry */
+    root->root = atomic_load_explicit(&entry->root, memory_order_acquire);
+    root->depth = atomic_load_explicit(&entry->depth, memory_order_acquire);
+    return t == 0 || atomic_load_explicit(&entry->txn, memory_order_acquire) == t;
+}
+
+/*
+ * Announces the newest state in `slot`, which the caller owns, and returns it;
+ * what the slot announced before is let go.  `latest` 0 (a beacon before its
+ * first publish): txnid 0, slot idle.
  */
 static inline struct snapshot_root snapshot_pin(const struct beacon *beacon, struct slot *slot)
 {
     struct snapshot_root pinned;
+    txnid_t t;
 
-    for (;;) {
-        txnid_t t = atomic_load_explicit(&beacon->latest, memory_order_acquire);
-        const struct beacon_root *entry = &beacon->ring[t % BEACON_RING];
-
+    do {
+        t = atomic_load_explicit(&beacon->latest, memory_order_acquire);
         /* seq_cst exchange: pairs with the fence between publish and the slot loads of a scan */
         atomic_exchange_explicit(&slot->txn, t, memory_order_seq_cst);
-        if (atomic_load_explicit(&beacon->latest, memory_order_seq_cst) != t)
-            continue;
-        pinned.txnid = t;
-        /* acquire: pairs with the release stores of publish; a changed txn means a reused entry */
-        pinned.root = atomic_load_explicit(&entry->root, memory_order_acquire);
-        pinned.depth = atomic_load_explicit(&entry->depth, memory_order_acquire);
-        if (t == 0 || atomic_load_explicit(&entry->txn, memory_order_acquire) == t)
-            return pinned;
-    }
+    } while (!snapshot_confirm(beacon, t, &pinned));
+    return pinned;
 }
 
 /* release: every read of the snapshot's pages comes before the daemon can see the slot idle. */
