@@ -2,8 +2,7 @@
 /* btstore, the command: stands here so that the build is whole; its owner replaces it. */
 #include <stdio.h>
 
-int
-main(void)
+int main(void)
 {
     puts("btstore " PACKAGE_VERSION);
     return 0;

@@ -5,6 +5,7 @@
 #   make check          unit and process tests (distcheck: unit tests only)
 #   make check-unit     make check-process     make check-crash
 #   make check-fuzz     make lint
+#   make everything     builds all of that and runs nothing
 #
 # With ONLY='test_meta test_leaf' as an argument each runs just those.
 unit_programs =
@@ -69,6 +70,9 @@ check-local: $(need_check)
 	$(run_tests) $(unit_tests)
 endif
 
+# All products and all test programs, for a build that is tested later.
+everything: all $(need_check) $(unit_programs) $(process_programs) $(crash_programs) $(fuzz_programs)
+
 check-unit: $(need_check) $(unit_programs)
 	$(run_tests) $(unit_tests)
 
@@ -84,4 +88,4 @@ check-fuzz: $(fuzz_programs)
 lint: libbtstore.la
 	$(run_tests) $(lint_tests)
 
-.PHONY: check-unit check-process check-crash check-fuzz lint say-what-is-missing
+.PHONY: everything check-unit check-process check-crash check-fuzz lint say-what-is-missing

@@ -18,8 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 
 /* ---- little-endian numbers at any address -------------------------------- */
 
-static inline uint16_t
-bytes_load_u16(const void *from)
+static inline uint16_t bytes_load_u16(const void *from)
 {
     uint16_t value;
 
@@ -27,8 +26,7 @@ bytes_load_u16(const void *from)
     return value;
 }
 
-static inline uint32_t
-bytes_load_u32(const void *from)
+static inline uint32_t bytes_load_u32(const void *from)
 {
     uint32_t value;
 
@@ -36,8 +34,7 @@ bytes_load_u32(const void *from)
     return value;
 }
 
-static inline uint64_t
-bytes_load_u64(const void *from)
+static inline uint64_t bytes_load_u64(const void *from)
 {
     uint64_t value;
 
@@ -45,20 +42,17 @@ bytes_load_u64(const void *from)
     return value;
 }
 
-static inline void
-bytes_store_u16(void *to, uint16_t value)
+static inline void bytes_store_u16(void *to, uint16_t value)
 {
     memcpy(to, &value, sizeof(value));
 }
 
-static inline void
-bytes_store_u32(void *to, uint32_t value)
+static inline void bytes_store_u32(void *to, uint32_t value)
 {
     memcpy(to, &value, sizeof(value));
 }
 
-static inline void
-bytes_store_u64(void *to, uint64_t value)
+static inline void bytes_store_u64(void *to, uint64_t value)
 {
     memcpy(to, &value, sizeof(value));
 }
@@ -69,8 +63,7 @@ bytes_store_u64(void *to, uint64_t value)
  * The first four bytes as a big-endian number, as if zero bytes followed the
  * end: two byte strings that differ in their heads compare as their heads do.
  */
-static inline uint32_t
-bytes_head_u32(const void *data, size_t size)
+static inline uint32_t bytes_head_u32(const void *data, size_t size)
 {
     const uint8_t *byte = data;
     uint32_t head = 0;
@@ -84,14 +77,12 @@ bytes_head_u32(const void *data, size_t size)
     return head;
 }
 
-static inline size_t
-bytes_min(size_t a, size_t b)
+static inline size_t bytes_min(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-static inline size_t
-bytes_max(size_t a, size_t b)
+static inline size_t bytes_max(size_t a, size_t b)
 {
     return a > b ? a : b;
 }
@@ -100,8 +91,7 @@ bytes_max(size_t a, size_t b)
  * The order of keys: as memcmp has it, a prefix before what it is a prefix of.
  * Negative, zero or positive.  NULL is allowed where the size is zero.
  */
-static inline int
-bytes_compare(const void *a, size_t a_size, const void *b, size_t b_size)
+static inline int bytes_compare(const void *a, size_t a_size, const void *b, size_t b_size)
 {
     size_t common = bytes_min(a_size, b_size);
     int order = common > 0 ? memcmp(a, b, common) : 0;
@@ -113,8 +103,7 @@ bytes_compare(const void *a, size_t a_size, const void *b, size_t b_size)
 }
 
 /* How many leading bytes the two have in common. */
-static inline size_t
-bytes_common_prefix(const void *a, size_t a_size, const void *b, size_t b_size)
+static inline size_t bytes_common_prefix(const void *a, size_t a_size, const void *b, size_t b_size)
 {
     const uint8_t *left = a;
     const uint8_t *right = b;

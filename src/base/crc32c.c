@@ -37,14 +37,12 @@
 /* crc32c_slice[k][b]: byte b, moved over k further zero bytes. */
 static uint32_t crc32c_slice[8][256];
 
-static inline uint32_t
-crc32c_byte(uint32_t crc, uint8_t byte)
+static inline uint32_t crc32c_byte(uint32_t crc, uint8_t byte)
 {
     return (crc >> 8) ^ crc32c_slice[0][(crc ^ byte) & 0xff];
 }
 
-uint32_t
-crc32c_portable(uint32_t seed, const void *data, size_t size)
+uint32_t crc32c_portable(uint32_t seed, const void *data, size_t size)
 {
     const uint8_t *next = data;
     uint32_t crc = ~seed;
@@ -62,8 +60,7 @@ crc32c_portable(uint32_t seed, const void *data, size_t size)
     return ~crc;
 }
 
-static void
-crc32c_fill_slices(void)
+static void crc32c_fill_slices(void)
 {
     for (uint32_t byte = 0; byte < 256; byte++) {
         uint32_t crc = byte;
@@ -102,8 +99,7 @@ static bool crc32c_hardware_found;
  * of a register stands for x^i, so moved over n bits it becomes x^(n + i):
  * the 32 columns are consecutive powers of x.
  */
-static void
-crc32c_fill_move(struct crc32c_move *move, size_t size)
+static void crc32c_fill_move(struct crc32c_move *move, size_t size)
 {
     uint32_t power = UINT32_C(1) << 31;
 
@@ -123,16 +119,16 @@ crc32c_fill_move(struct crc32c_move *move, size_t size)
     }
 }
 
-static inline uint64_t
-crc32c_moved(const struct crc32c_move *move, uint64_t crc)
+static inline uint64_t crc32c_moved(const struct crc32c_move *move, uint64_t crc)
 {
     return move->table[0][crc & 0xff] ^ move->table[1][(crc >> 8) & 0xff] ^
            move->table[2][(crc >> 16) & 0xff] ^ move->table[3][crc >> 24];
 }
 
 /* Takes three lanes of `lane` bytes each. */
-__attribute__((target("sse4.2"))) static inline uint64_t
-crc32c_three_lanes(uint64_t crc, const uint8_t *data, size_t lane, const struct crc32c_move *move)
+__attribute__((target("sse4.2")))
+static inline uint64_t crc32c_three_lanes(uint64_t crc, const uint8_t *data, size_t lane,
+                                          const struct crc32c_move *move)
 {
     uint64_t crc1 = 0;
     uint64_t crc2 = 0;
@@ -146,8 +142,8 @@ crc32c_three_lanes(uint64_t crc, const uint8_t *data, size_t lane, const struct 
     return crc2 ^ crc32c_moved(move, crc1);
 }
 
-__attribute__((target("sse4.2"))) uint32_t
-crc32c_hardware(uint32_t seed, const void *data, size_t size)
+__attribute__((target("sse4.2")))
+uint32_t crc32c_hardware(uint32_t seed, const void *data, size_t size)
 {
     const uint8_t *next = data;
     uint64_t crc = (uint32_t)~seed;
@@ -167,8 +163,8 @@ crc32c_hardware(uint32_t seed, const void *data, size_t size)
     return ~(uint32_t)crc;
 }
 
-__attribute__((constructor)) static void
-crc32c_init(void)
+__attribute__((constructor))
+static void crc32c_init(void)
 {
     crc32c_fill_slices();
     crc32c_fill_move(&crc32c_move_long, CRC32C_LONG);
@@ -177,36 +173,32 @@ crc32c_init(void)
     crc32c_hardware_found = __builtin_cpu_supports("sse4.2") != 0;
 }
 
-int
-crc32c_has_hardware(void)
+int crc32c_has_hardware(void)
 {
     return crc32c_hardware_found;
 }
 
 #else
 
-uint32_t
-crc32c_hardware(uint32_t seed, const void *data, size_t size)
+uint32_t crc32c_hardware(uint32_t seed, const void *data, size_t size)
 {
     return crc32c_portable(seed, data, size);
 }
 
-__attribute__((constructor)) static void
-crc32c_init(void)
+__attribute__((constructor))
+static void crc32c_init(void)
 {
     crc32c_fill_slices();
 }
 
-int
-crc32c_has_hardware(void)
+int crc32c_has_hardware(void)
 {
     return 0;
 }
 
 #endif
 
-uint32_t
-crc32c(uint32_t seed, const void *data, size_t size)
+uint32_t crc32c(uint32_t seed, const void *data, size_t size)
 {
     if (crc32c_has_hardware()) {
         return crc32c_hardware(seed, data, size);

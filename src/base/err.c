@@ -42,8 +42,8 @@ struct err_text {
     size_t length;
 };
 
-__attribute__((format(printf, 2, 0))) static void
-err_text_vadd(struct err_text *text, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0)))
+static void err_text_vadd(struct err_text *text, const char *format, va_list arguments)
 {
     if (text->length >= sizeof(text->bytes)) {
         return;
@@ -53,8 +53,8 @@ err_text_vadd(struct err_text *text, const char *format, va_list arguments)
     text->length += added > 0 ? (size_t)added : 0;
 }
 
-__attribute__((format(printf, 2, 3))) static void
-err_text_add(struct err_text *text, const char *format, ...)
+__attribute__((format(printf, 2, 3)))
+static void err_text_add(struct err_text *text, const char *format, ...)
 {
     va_list arguments;
 
@@ -64,8 +64,7 @@ err_text_add(struct err_text *text, const char *format, ...)
 }
 
 /* Makes the text one whole line and hands it over. */
-static void
-err_text_finish(struct err_text *text, struct bts_error *error, enum bts_status status)
+static void err_text_finish(struct err_text *text, struct bts_error *error, enum bts_status status)
 {
     static const char cut[] = "...";
 
@@ -81,8 +80,7 @@ err_text_finish(struct err_text *text, struct bts_error *error, enum bts_status 
     memcpy(error->text, text->bytes, strlen(text->bytes) + 1);
 }
 
-enum bts_status
-err_set(struct bts_error *error, enum bts_status status, const char *format, ...)
+enum bts_status err_set(struct bts_error *error, enum bts_status status, const char *format, ...)
 {
     struct err_text text = {.length = 0};
     int saved_errno = errno;
@@ -99,9 +97,8 @@ err_set(struct bts_error *error, enum bts_status status, const char *format, ...
     return status;
 }
 
-enum bts_status
-err_set_errno(struct bts_error *error, enum bts_status status, int errno_value,
-              const char *format, ...)
+enum bts_status err_set_errno(struct bts_error *error, enum bts_status status, int errno_value,
+                              const char *format, ...)
 {
     struct err_text text = {.length = 0};
     int saved_errno = errno;
@@ -120,8 +117,7 @@ err_set_errno(struct bts_error *error, enum bts_status status, int errno_value,
     return status;
 }
 
-void
-err_clear(struct bts_error *error)
+void err_clear(struct bts_error *error)
 {
     if (error != NULL) {
         error->status = BTS_OK;
@@ -129,8 +125,7 @@ err_clear(struct bts_error *error)
     }
 }
 
-const char *
-bts_status_name(enum bts_status status)
+const char *bts_status_name(enum bts_status status)
 {
     size_t index = (size_t)status;
 

@@ -18,13 +18,13 @@
  * error->text, so that a caller can put its own words before what it got.
  * errno stays as it was.
  */
-__attribute__((format(printf, 3, 4))) enum bts_status
-err_set(struct bts_error *error, enum bts_status status, const char *format, ...);
+__attribute__((format(printf, 3, 4)))
+enum bts_status err_set(struct bts_error *error, enum bts_status status, const char *format, ...);
 
 /* The same, with ": " and the system's words for `errno_value` at the end. */
-__attribute__((format(printf, 4, 5))) enum bts_status
-err_set_errno(struct bts_error *error, enum bts_status status, int errno_value,
-              const char *format, ...);
+__attribute__((format(printf, 4, 5)))
+enum bts_status err_set_errno(struct bts_error *error, enum bts_status status, int errno_value,
+                              const char *format, ...);
 
 /* Empties `error`: status BTS_OK, no text.  NULL is allowed. */
 void err_clear(struct bts_error *error);

@@ -76,11 +76,10 @@ START_TEST(keys_are_ordered_as_unsigned_bytes_a_prefix_first)
     static const struct {
         const char *data;
         size_t size;
-    } keys[] = {
-        {NULL, 0},          {LITERAL("\0")},   {LITERAL("\0\0")}, {LITERAL("\0\x01")},
-        {LITERAL("a")},     {LITERAL("a\0")},  {LITERAL("aa")},   {LITERAL("ab")},
-        {LITERAL("b")},     {LITERAL("\x7f")}, {LITERAL("\x80")}, {LITERAL("\xff")},
-        {LITERAL("\xff\0")}};
+    } keys[] = {{NULL, 0},          {LITERAL("\0")},   {LITERAL("\0\0")}, {LITERAL("\0\x01")},
+                {LITERAL("a")},     {LITERAL("a\0")},  {LITERAL("aa")},   {LITERAL("ab")},
+                {LITERAL("b")},     {LITERAL("\x7f")}, {LITERAL("\x80")}, {LITERAL("\xff")},
+                {LITERAL("\xff\0")}};
     const int key_count = sizeof(keys) / sizeof(keys[0]);
 
     for (int a = 0; a < key_count; a++) {
@@ -111,8 +110,7 @@ START_TEST(the_common_prefix_is_counted_to_the_byte)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
     return UNIT_RUN("bytes", numbers_lie_in_the_file_lowest_byte_first,
                     what_is_stored_is_loaded_again_and_nothing_beside_it_changes,

@@ -14,8 +14,7 @@
 static uint8_t buffer[BUFFER_SIZE];
 
 /* Repeatable noise. */
-static void
-fill_buffer(void)
+static void fill_buffer(void)
 {
     uint32_t state = 2463534242u;
 
@@ -28,8 +27,7 @@ fill_buffer(void)
 }
 
 /* The definition: divide by the polynomial, one bit at a time. */
-static uint32_t
-divide_bitwise(uint32_t seed, const uint8_t *data, size_t size)
+static uint32_t divide_bitwise(uint32_t seed, const uint8_t *data, size_t size)
 {
     uint32_t crc = ~seed;
 
@@ -42,8 +40,7 @@ divide_bitwise(uint32_t seed, const uint8_t *data, size_t size)
     return ~crc;
 }
 
-static void
-assert_all_ways(uint32_t seed, const void *data, size_t size, uint32_t expected)
+static void assert_all_ways(uint32_t seed, const void *data, size_t size, uint32_t expected)
 {
     ck_assert_msg(crc32c(seed, data, size) == expected, "crc32c, %zu bytes", size);
     ck_assert_msg(crc32c_portable(seed, data, size) == expected, "portable, %zu bytes", size);
@@ -121,8 +118,7 @@ START_TEST(every_single_flipped_bit_of_a_page_is_found)
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
     return UNIT_RUN("crc32c", published_vectors_hold, all_ways_agree_at_every_length_and_address,
                     a_checksum_may_be_taken_in_parts, every_single_flipped_bit_of_a_page_is_found);

@@ -132,18 +132,16 @@ END_TEST
 START_TEST(a_number_that_is_no_status_still_has_a_name)
 {
     ck_assert_str_eq(bts_status_name((enum bts_status)(BTS_READ_ONLY + 1)), "BTS_(unassigned)");
-    ck_assert_str_eq(bts_status_name((enum bts_status)-1), "BTS_(unassigned)");
+    ck_assert_str_eq(bts_status_name((enum bts_status) - 1), "BTS_(unassigned)");
 }
 END_TEST
 
-int
-main(void)
+int main(void)
 {
-    return UNIT_RUN("err", a_failure_carries_its_status_and_its_text,
-                    a_caller_may_not_care_for_the_text, the_system_says_why_at_the_end,
-                    errno_stays_as_it_was, a_text_too_long_is_cut_and_says_so,
-                    a_text_that_just_fits_is_whole, what_was_got_can_be_put_after_words_of_ones_own,
-                    a_newline_in_a_name_does_not_break_the_line, a_cleared_error_says_nothing,
-                    every_status_has_a_name_of_its_own,
-                    a_number_that_is_no_status_still_has_a_name);
+    return UNIT_RUN(
+        "err", a_failure_carries_its_status_and_its_text, a_caller_may_not_care_for_the_text,
+        the_system_says_why_at_the_end, errno_stays_as_it_was, a_text_too_long_is_cut_and_says_so,
+        a_text_that_just_fits_is_whole, what_was_got_can_be_put_after_words_of_ones_own,
+        a_newline_in_a_name_does_not_break_the_line, a_cleared_error_says_nothing,
+        every_status_has_a_name_of_its_own, a_number_that_is_no_status_still_has_a_name);
 }

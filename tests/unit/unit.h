@@ -26,12 +26,11 @@
 #define UNIT_TIMEOUT_S 60
 
 /* Runs the tests named; returns main's exit status. */
-#define UNIT_RUN(module, ...)                                                                     \
-    unit_run(module, (const TTest *const[]){__VA_ARGS__},                                         \
+#define UNIT_RUN(module, ...)                                                                      \
+    unit_run(module, (const TTest *const[]){__VA_ARGS__},                                          \
              sizeof((const TTest *const[]){__VA_ARGS__}) / sizeof(const TTest *))
 
-static inline int
-unit_run(const char *module, const TTest *const *tests, size_t test_count)
+static inline int unit_run(const char *module, const TTest *const *tests, size_t test_count)
 {
     Suite *suite = suite_create(module);
     TCase *cases = tcase_create(module);
