@@ -22,7 +22,7 @@
  *   BATCH_USE_ID         -                u32 id       the same, by number
  *   BATCH_PUT            key              value
  *   BATCH_DELETE         key              -
- *   BATCH_DELETE_RANGE   from             to           from <= key < to; flags say which side is open
+ *   BATCH_DELETE_RANGE   from             to           from <= key < to; flags: a side is open
  *   BATCH_INCREMENT      key              i64 delta    decimal text in the tree
  *   BATCH_GET            key              -            reads only: a result for the caller
  *   BATCH_BUCKET_CREATE  name             -
@@ -32,7 +32,8 @@
  *   BATCH_REQUIRE_PRESENT key             -
  *   BATCH_REQUIRE_EQUAL  key              value
  *
- * A batch starts in bucket `default`.  One encoder and one decoder: here.
+ * A batch starts in bucket `default`.  An open bound has no bytes; a closed one
+ * is a key.  One encoder and one decoder: here.
  *
  * Invariants
  *  (1) batch_check accepts only what batch_next can walk without leaving the
@@ -70,7 +71,7 @@ enum batch_flag {
     BATCH_IF_ABSENT = 1,  /* PUT: only when the key is not there (skipped, not refused) */
     BATCH_IF_PRESENT = 2, /* PUT: only when it is */
     BATCH_RETURN = 4,     /* the caller wants the result: PUT: the old value; DELETE: whether it was
-                             there; INCREMENT: the sum; GET always has one */
+                             there; INCREMENT: the sum; GET has one with or without the flag */
     BATCH_OPEN_FROM = 8,  /* DELETE_RANGE: no lower bound */
     BATCH_OPEN_TO = 16,   /* DELETE_RANGE: no upper bound */
 };
@@ -109,7 +110,7 @@ const uint8_t *batch_bytes(struct batch *batch, size_t *size);
 /*
  * Checks bytes from a peer or a log: header, every operation, and the limits
  * of a store with this page size.  BTS_INVALID or BTS_LIMIT with the
- * operation's number and what is wrong with it.
+ * operation's number, counted from 1, and what is wrong with it.
  */
 BTS_MUST_USE enum bts_status batch_check(const void *data, size_t size, size_t page_size,
                                          struct bts_error *error);

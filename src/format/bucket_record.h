@@ -36,9 +36,13 @@ struct bucket_record {
 };
 _Static_assert(sizeof(struct bucket_record) == BUCKET_RECORD_SIZE, "bucket record is 64 bytes");
 
+/* What it encodes must be such that bucket_record_decode takes it. */
 void bucket_record_encode(const struct bucket_record *record, uint8_t out[BUCKET_RECORD_SIZE]);
 
-/* BTS_DAMAGED: wrong size, reserved bits set, root and depth that contradict each other. */
+/*
+ * BTS_DAMAGED: wrong size, a number that is reserved, reserved bits set, root
+ * and depth that contradict each other, an empty bucket with counts.
+ */
 BTS_MUST_USE enum bts_status bucket_record_decode(const void *data, size_t size,
                                                   struct bucket_record *record,
                                                   struct bts_error *error);

@@ -4,10 +4,15 @@ noinst_LTLIBRARIES += src/format/libformat.la
 src_format_libformat_la_SOURCES = \
 	src/format/batch.c src/format/batch.h \
 	src/format/beacon.h \
+	src/format/bucket_record.c src/format/bucket_record.h \
+	src/format/locks.h \
+	src/format/meta.c src/format/meta.h \
+	src/format/pending_frame.c src/format/pending_frame.h \
 	src/format/resp.h \
 	src/format/resp_reply.c \
 	src/format/resp_request.c \
 	src/format/resp_write.c \
-	src/format/slot.h
+	src/format/slot.h \
+	src/format/space_map.c src/format/space_map.h
 
 format_libs = src/format/libformat.la $(base_libs)

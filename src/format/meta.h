@@ -27,7 +27,10 @@
  * Invariants
  *  (1) A valid meta names only pages that were synced before it was written.
  *  (2) The newer valid meta is current; a finished checkpoint leaves both alike
- *      except for their page numbers and checksums.
+ *      except for their page numbers and checksums.  Under one txnid nothing but
+ *      the clean flag ever changes: of two alike the clean one is current, else 0.
+ *  (3) Magic, version, page size and checksum stay where they are in every
+ *      later version, so that a newer file is never mistaken for a damaged one.
  *
  * No I/O and no allocation here: callers hand in the pages.
  */
@@ -72,7 +75,7 @@ BTS_MUST_USE enum bts_status meta_decode(const void *page, size_t size, pgno_t p
  * meta 1 at its page size, or at 4096, 8192 .. 65536 if meta 0 is bad.
  * `pgno`: which of the two it is.  BTS_DAMAGED: neither is valid, the text
  * says why for each.  A file whose both metas disagree about uuid or page
- * size is damaged.
+ * size is damaged.  BTS_VERSION: one of them is of a version unknown here.
  */
 BTS_MUST_USE enum bts_status meta_choose(const void *file, size_t size, struct meta *meta,
                                          pgno_t *pgno, struct bts_error *error);

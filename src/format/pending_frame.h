@@ -58,7 +58,7 @@ struct pending_segment {
 
 /* Fills PENDING_BLOCK bytes. */
 void pending_segment_encode(const struct pending_segment *segment, void *block);
-/* BTS_DAMAGED (no segment header here) or BTS_VERSION. */
+/* BTS_DAMAGED (no segment header here, or it does not verify) or BTS_VERSION. */
 BTS_MUST_USE enum bts_status pending_segment_decode(const void *block,
                                                     struct pending_segment *segment,
                                                     struct bts_error *error);
@@ -92,15 +92,21 @@ enum pending_frame_fault {
     PENDING_FRAME_OK = 0,
     PENDING_FRAME_NONE,   /* length 0: nothing was written here */
     PENDING_FRAME_SHORT,  /* does not fit into what is left of the segment */
-    PENDING_FRAME_BAD,    /* checksum */
+    PENDING_FRAME_BAD,    /* checksum, or a reserved field is not 0 */
     PENDING_FRAME_STALE,  /* whole, but of another epoch */
 };
 
-/* Reads the frame at `data`; `size`: bytes left in the segment.  Bodies are not looked into. */
+/*
+ * Reads the frame at `data`; `size`: bytes left in the segment, and never is a
+ * byte outside them read.  Bodies are not looked into.  `frame` is zeroed unless OK.
+ */
 enum pending_frame_fault pending_frame_decode(const void *data, size_t size, uint64_t epoch,
                                               struct pending_frame *frame);
 
-/* Walks the batches of a body: false at the end or when a size leaves the body. */
+/*
+ * Walks the batches of a body: false at the end or when a size leaves the
+ * body; only at the end next == end.  The batches themselves are not checked.
+ */
 struct pending_body_reader {
     const uint8_t *next;
     const uint8_t *end;

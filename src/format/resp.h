@@ -31,10 +31,13 @@ enum resp_result {
 
 /*
  * Parses one request at data[0, size).  Parts go to parts[0, parts_max), which
- * point into data; *part_count may be 0 (an empty line).  *used: bytes
- * consumed.  With RESP_MORE, *need (if not NULL) is a lower bound of the total
- * bytes the request will take, when known, else 0; a request of more than
- * parts_max words or `request_max` bytes is RESP_INVALID.  `why` is static.
+ * point into data; *part_count may be 0 (an empty line, or *0).  *used: bytes
+ * consumed, 0 unless RESP_OK.  With RESP_MORE, *need (if not NULL) is a lower
+ * bound of the total bytes the request will take, more than `size`, when known,
+ * else 0: who waits for so many parses little twice.  A request of more than
+ * parts_max words or `request_max` bytes is RESP_INVALID, as soon as that is
+ * known.  `why` (may be NULL) is static, to be answered as "-ERR why".
+ * An inline word that begins with " or ' ends at the next such quote; no escapes.
  */
 enum resp_result resp_parse_request(const char *data, size_t size, size_t request_max,
                                     struct bts_bytes *parts, size_t parts_max, size_t *part_count,
@@ -42,7 +45,10 @@ enum resp_result resp_parse_request(const char *data, size_t size, size_t reques
 
 /* ---- replies, written --------------------------------------------------------- */
 
-/* Bytes to send; zero it to start.  After a failed realloc `failed` is set and appends do nothing. */
+/*
+ * Bytes to send; zero it to start.  After a failed realloc `failed` is set and
+ * appends do nothing.
+ */
 struct resp_buffer {
     char *data;
     size_t size;
@@ -75,12 +81,12 @@ void resp_request_begin(struct resp_buffer *buffer, size_t part_count);
 void resp_request_part(struct resp_buffer *buffer, const void *data, size_t size);
 
 enum resp_type {
-    RESP_SIMPLE,
-    RESP_ERROR,
-    RESP_NUMBER,
-    RESP_BULK,
+    RESP_SIMPLE, /* + and doubles, big numbers, as text */
+    RESP_ERROR,  /* - and ! */
+    RESP_NUMBER, /* : and booleans, 1 or 0 */
+    RESP_BULK,   /* $ and verbatim text, without its "txt:" */
     RESP_NULL,
-    RESP_ARRAY, /* and maps and sets, flattened: count is the number of values */
+    RESP_ARRAY, /* and maps, sets, pushes, flattened: count is the number of values */
 };
 
 struct resp_value {
@@ -90,9 +96,15 @@ struct resp_value {
     size_t size;
 };
 
-/* Whether a whole reply lies at data[0, size): RESP_OK and its length in *used, RESP_MORE, RESP_INVALID. */
+/*
+ * Whether a whole reply lies at data[0, size): RESP_OK and its length in *used,
+ * RESP_MORE, RESP_INVALID.
+ */
 enum resp_result resp_reply_size(const char *data, size_t size, size_t *used);
-/* Reads the value at *position of a whole reply and moves behind it (an array: to its first value). */
+/*
+ * Reads the value at *position of a whole reply and moves behind it (an array:
+ * to its first value).  Safe on any bytes: RESP_MORE, RESP_INVALID as above.
+ */
 enum resp_result resp_reply_next(const char *data, size_t size, size_t *position,
                                  struct resp_value *value);
 
