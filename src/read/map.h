@@ -6,8 +6,9 @@
  * halved while the system refuses it), so that growth needs no new map: pages
  * past the end become readable as the file grows.  When even that does not do,
  * map_grow makes a bigger one in front; the old ones stay until map_close, so
- * no pointer ever dies while a thread might use it.  Spans at least double, so
- * all old ones together are no larger than the newest.
+ * no pointer ever dies while a thread might use it.  Spans at least double
+ * where the system allows it, so all old ones together are no larger than the
+ * newest.  A bigger map begins with an empty table: its pages are checked anew.
  *
  * Invariants
  *  (1) The map is MADV_DONTFORK: a fork child has no pages to read unpinned.
@@ -18,13 +19,16 @@
 
 #include "read/page_source.h"
 
+#include <sys/types.h>
+
 #define MAP_SPAN_DEFAULT (1ull << 40)
 
 struct map {
     struct page_source source;    /* page_count points to what map_open was given */
     size_t span;                  /* bytes reserved */
     struct map *older;            /* smaller maps of the same file, still in use perhaps */
-    int fd;                       /* kept open: growth maps it again */
+    int fd;                       /* kept open: growth maps it again; -1 in older maps */
+    pid_t owner;                  /* the process that mapped it */
 };
 
 /*
@@ -37,12 +41,14 @@ BTS_MUST_USE enum bts_status map_open(int fd, size_t page_size, uint64_t span,
                                       const _Atomic uint64_t *page_count, struct map **map,
                                       struct bts_error *error);
 
-/* Unmaps this map and all older ones; NULL is allowed. */
+/* Unmaps this map and all older ones; NULL is allowed.  In a fork child it only frees. */
 void map_close(struct map *map);
 
 /*
  * A map in front of `map` that spans at least `pages` pages: `map` itself if
- * it does.  Callers serialize.
+ * it does.  The file must reach as far as *page_count says at any time.
+ * Callers serialize.  On failure *grown is `map`, which is as before.
+ * BTS_LIMIT, BTS_IO, BTS_NO_MEMORY.
  */
 BTS_MUST_USE enum bts_status map_grow(struct map *map, uint64_t pages, struct map **grown,
                                       struct bts_error *error);

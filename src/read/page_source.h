@@ -41,7 +41,10 @@ static inline size_t page_source_page_size(const struct page_source *source)
     return (size_t)1 << source->page_shift;
 }
 
-/* Checks a page on its first visit and marks it; the slow half of page_source_get. */
+/*
+ * Checks a page of the map, whatever its mark says, and marks it: the slow half
+ * of page_source_get.  Never asks private_page.
+ */
 const struct page_header *page_source_verify(const struct page_source *source, pgno_t pgno,
                                              unsigned level, txnid_t born_max,
                                              struct bts_error *error);
@@ -75,11 +78,17 @@ static inline const struct page_header *page_source_get(const struct page_source
 }
 
 /*
- * The value of `length` bytes in the run that begins at `pgno`.
- * NULL: BTS_DAMAGED.
+ * The value of `length` bytes in the run that begins at `pgno`.  A run is
+ * checked as a whole and marked at its first page; a private one lies whole
+ * behind its first page.  NULL: BTS_DAMAGED.
  */
 const uint8_t *page_source_run(const struct page_source *source, pgno_t pgno, uint64_t length,
                                txnid_t born_max, struct bts_error *error);
+
+/* Checks a run of the map, whatever its mark says, and marks it.  NULL: BTS_DAMAGED. */
+const struct page_header *page_source_verify_run(const struct page_source *source, pgno_t pgno,
+                                                 uint64_t length, txnid_t born_max,
+                                                 struct bts_error *error);
 
 /* Asks the processor for a page that will be visited soon: header line, two more, its mark. */
 static inline void page_source_prefetch(const struct page_source *source, pgno_t pgno)
