@@ -22,6 +22,10 @@ struct tree_view {
     txnid_t txnid;    /* of the state: no page of it is younger */
 };
 
+/* BTS_DAMAGED: root and depth contradict each other, or there are too many levels. */
+BTS_MUST_USE enum bts_status tree_depth_check(const struct tree_view *view,
+                                              struct bts_error *error);
+
 /*
  * Finds a key.  The value points into the map (or into a private page, until
  * that changes).  BTS_OK, BTS_NOT_FOUND, BTS_DAMAGED.
