@@ -10,14 +10,14 @@
 #include "format/bucket_record.h"
 #include "read/tree.h"
 
-/* BTS_NO_BUCKET (the text names it), BTS_DAMAGED. */
+/* On failure `record` is zeroed.  BTS_NO_BUCKET (the text names it), BTS_DAMAGED. */
 BTS_MUST_USE enum bts_status bucket_find(const struct tree_view *directory, const void *name,
                                          size_t name_size, struct bucket_record *record,
                                          struct bts_error *error);
 
 /*
  * By number: walks the directory.  `name` (BUCKET_NAME_MAX bytes of room, or
- * NULL) and `name_size` get its name.
+ * NULL) and `name_size` (or NULL) get its name.
  */
 BTS_MUST_USE enum bts_status bucket_find_id(const struct tree_view *directory, uint32_t id,
                                             struct bucket_record *record, uint8_t *name,

@@ -58,7 +58,7 @@ enum bts_status tree_get(const struct tree_view *view, const void *key, size_t k
     value->size = 0;
     if (tree_depth_check(view, error) != BTS_OK)
         return BTS_DAMAGED;
-    if (view->depth == 0)
+    if (view->depth == 0 || key_size == 0)
         return BTS_NOT_FOUND;
     leaf = tree_find_leaf(view, key, key_size, error);
     if (leaf == NULL)
