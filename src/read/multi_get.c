@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * multi_get: descents side by side.
+ *
+ * All leaves of a tree are equally deep, so a group of descents takes each
+ * level in step: a pass over one level ends with the pages of the next one
+ * asked for.  A descent that is over (it failed, or no page can hold its key)
+ * stays behind; the others go on.
+ */
+#include "read/multi_get.h"
+
+#include "format/inner.h"
+
+/* One descent. */
+struct multi_get_lane {
+    pgno_t pgno;      /* of the page to visit next */
+    txnid_t born_max;
+    bool over;
+};
+
+/* Gives a lookup its first value: nothing was found, nothing failed. */
+static void multi_get_begin(struct bts_lookup *lookup)
+{
+    lookup->value.data = NULL;
+    lookup->value.size = 0;
+    lookup->status = BTS_NOT_FOUND;
+}
+
+/* A lookup failed.  Only the first failure of a call fills its error: the callers see to that. */
+static void multi_get_fail(struct bts_lookup *lookup, enum bts_status *first)
+{
+    lookup->status = BTS_DAMAGED;
+    *first = BTS_DAMAGED;
+}
+
+/* Visits one inner level with every lane and asks for the pages below it. */
+static void multi_get_level(const struct tree_view *view, unsigned level,
+                            struct multi_get_lane *lanes, struct bts_lookup *lookups,
+                            unsigned count, enum bts_status *first, struct bts_error *error)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct multi_get_lane *lane = &lanes[i];
+        const struct page_header *page;
+
+        if (lane->over)
+            continue;
+        page = page_source_get(view->source, lane->pgno, level, lane->born_max,
+                               *first == BTS_OK ? error : NULL);
+        if (page == NULL) {
+            lane->over = true;
+            multi_get_fail(&lookups[i], first);
+            continue;
+        }
+        lane->pgno = inner_children(page)[inner_search(page, lookups[i].key, lookups[i].key_size)];
+        lane->born_max = page->txnid;
+        page_source_prefetch(view->source, lane->pgno);
+    }
+}
+
+/* Looks one key up in the leaf that its lane has come to. */
+static enum bts_status multi_get_leaf(const struct tree_view *view,
+                                      const struct multi_get_lane *lane,
+                                      struct bts_lookup *lookup, struct bts_error *error)
+{
+    const struct page_header *leaf =
+        page_source_get(view->source, lane->pgno, 0, lane->born_max, error);
+    struct leaf_entry entry;
+    int index;
+
+    if (leaf == NULL)
+        return BTS_DAMAGED;
+    index = leaf_find(leaf, lookup->key, lookup->key_size);
+    if (index < 0)
+        return BTS_NOT_FOUND;
+    entry = leaf_entry_at(leaf, (unsigned)index);
+    return tree_value(view, leaf->txnid, &entry, &lookup->value, error);
+}
+
+/* Up to MULTI_GET_WIDTH keys in a tree that is not empty. */
+static void multi_get_group(const struct tree_view *view, struct bts_lookup *lookups,
+                            unsigned count, enum bts_status *first, struct bts_error *error)
+{
+    struct multi_get_lane lanes[MULTI_GET_WIDTH];
+
+    for (unsigned i = 0; i < count; i++)
+        lanes[i] = (struct multi_get_lane){.pgno = view->root,
+                                           .born_max = view->txnid,
+                                           .over = lookups[i].key_size == 0};
+    for (unsigned level = view->depth - 1; level > 0; level--)
+        multi_get_level(view, level, lanes, lookups, count, first, error);
+    for (unsigned i = 0; i < count; i++) {
+        if (lanes[i].over)
+            continue;
+        lookups[i].status =
+            multi_get_leaf(view, &lanes[i], &lookups[i], *first == BTS_OK ? error : NULL);
+        if (lookups[i].status == BTS_DAMAGED)
+            multi_get_fail(&lookups[i], first);
+    }
+}
+
+enum bts_status multi_get(const struct tree_view *view, struct bts_lookup *lookups,
+                          size_t lookup_count, struct bts_error *error)
+{
+    enum bts_status first = tree_depth_check(view, error);
+
+    for (size_t i = 0; i < lookup_count; i++) {
+        multi_get_begin(&lookups[i]);
+        if (first != BTS_OK)
+            lookups[i].status = first;
+    }
+    if (first != BTS_OK || view->depth == 0)
+        return first;
+    for (size_t done = 0; done < lookup_count; done += MULTI_GET_WIDTH) {
+        size_t left = lookup_count - done;
+        unsigned count = left < MULTI_GET_WIDTH ? (unsigned)left : MULTI_GET_WIDTH;
+
+        multi_get_group(view, lookups + done, count, &first, error);
+    }
+    return first;
+}
