@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: MIT
 # pages, floor 3b: where new pages come from.
 noinst_LTLIBRARIES += daemon/pages/libpages.la
-daemon_pages_libpages_la_SOURCES =
+daemon_pages_libpages_la_SOURCES = \
+	daemon/pages/file.c daemon/pages/file.h \
+	daemon/pages/horizon.c daemon/pages/horizon.h \
+	daemon/pages/limbo.c \
+	daemon/pages/pages.c daemon/pages/pages.h \
+	daemon/pages/private_table.c daemon/pages/private_table.h \
+	daemon/pages/space.c daemon/pages/space.h daemon/pages/space_private.h
 
 pages_libs = daemon/pages/libpages.la $(read_libs)

@@ -54,8 +54,12 @@ BTS_MUST_USE enum bts_status space_load(struct space *space, pgno_t page_count, 
 /* The bits of one group's map: its live pages.  Bits of fixed pages are ignored. */
 void space_load_group(struct space *space, uint32_t group, const uint8_t *bits);
 
-/* Claims only pages >= mark until space_unhold. */
-void space_hold(struct space *space, pgno_t mark);
+/*
+ * Claims only pages >= mark until space_unhold.  A mark above the present
+ * high-water mark raises that.  BTS_NO_MEMORY.
+ */
+BTS_MUST_USE enum bts_status space_hold(struct space *space, pgno_t mark,
+                                        struct bts_error *error);
 void space_unhold(struct space *space);
 
 /* ---- a group ------------------------------------------------------------------------ */

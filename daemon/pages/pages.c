@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pages: see pages.h.  The private pages of the group at work, by number, and
+ * the log of what a savepoint may have to take back.
+ *
+ * The undo log remembers three things, and is walked backwards:
+ *   CREATED   a page became private after the savepoint: forget it
+ *   CHANGED   a page that was private before was edited: put its bytes back
+ *   FREED     a private page was freed: it is private again
+ * Everything an operation needs (memory for the page, for the table, for the
+ * undo log, for the release) is had before the first change.
+ */
+#include "pages/pages.h"
+
+#include "base/crc32c.h"
+#include "base/err.h"
+#include "pages/private_table.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Buffers of pages are had in blocks of so many bytes, and kept for the next group. */
+#define BUFFER_BLOCK_SIZE (1u << 20)
+
+/* The file grows by a part of itself, within these bounds: growth is a journaled change. */
+#define GROWTH_MIN_SIZE (256u << 10)
+#define GROWTH_MAX_SIZE (16u << 20)
+#define GROWTH_PART 32u
+
+/* Pages that one pwritev takes. */
+#define WRITE_PARTS_MAX 512u
+
+enum undo_type {
+    UNDO_CREATED,
+    UNDO_CHANGED,
+    UNDO_FREED,
+};
+
+struct undo {
+    enum undo_type type;
+    struct private_page page; /* CHANGED: data is the copy of the old bytes */
+};
+
+struct buffer_block {
+    struct buffer_block *next;
+    uint8_t *data;
+};
+
+struct pages {
+    const struct file *data;
+    struct map *map;
+    struct space *space;
+    struct page_source source;      /* the map's, with the private pages in front */
+    _Atomic uint64_t file_pages;    /* what the file has room for: the source's bound */
+    size_t page_size;
+    txnid_t txnid;
+    struct private_table table;
+    struct buffer_block *blocks;
+    uint8_t **free_buffers;
+    size_t free_count;
+    size_t buffer_count;            /* in all blocks: the room of free_buffers */
+    struct undo *undo;
+    size_t undo_count;
+    size_t undo_room;
+    bool saving;                    /* a savepoint is open */
+    uint64_t stamp;                 /* counts savepoints; a page with the present one is saved */
+    struct space_savepoint saved;
+};
+
+static const void *private_page(const void *context, pgno_t pgno)
+{
+    const struct pages *pages = context;
+    const struct private_page *page = private_table_find(&pages->table, pgno);
+
+    return page != NULL ? page->data : NULL;
+}
+
+/* Takes base, span and marks from the (perhaps grown) map. */
+static void source_from_map(struct pages *pages)
+{
+    pages->source = pages->map->source;
+    pages->source.page_count = &pages->file_pages;
+    pages->source.private_page = private_page;
+    pages->source.private_context = pages;
+}
+
+enum bts_status pages_create(const struct file *data, struct map *map, struct space *space,
+                             struct pages **pages, struct bts_error *error)
+{
+    struct pages *made = calloc(1, sizeof *made);
+    struct file_identity identity;
+    enum bts_status status;
+
+    *pages = NULL;
+    if (made == NULL)
+        return err_set(error, BTS_NO_MEMORY, "pages: out of memory");
+    status = file_identify(data, &identity, error);
+    if (status != BTS_OK) {
+        free(made);
+        return status;
+    }
+    made->data = data;
+    made->map = map;
+    made->space = space;
+    made->page_size = page_source_page_size(&map->source);
+    atomic_store_explicit(&made->file_pages, identity.size / made->page_size,
+                          memory_order_relaxed);
+    made->stamp = 1;
+    source_from_map(made);
+    *pages = made;
+    return BTS_OK;
+}
+
+void pages_destroy(struct pages *pages)
+{
+    if (pages == NULL)
+        return;
+    while (pages->blocks != NULL) {
+        struct buffer_block *block = pages->blocks;
+
+        pages->blocks = block->next;
+        free(block->data);
+        free(block);
+    }
+    free(pages->free_buffers);
+    free(pages->undo);
+    private_table_fini(&pages->table);
+    free(pages);
+}
+
+const struct page_source *pages_source(const struct pages *pages)
+{
+    return &pages->source;
+}
+
+size_t pages_page_size(const struct pages *pages)
+{
+    return pages->page_size;
+}
+
+struct map *pages_map(const struct pages *pages)
+{
+    return pages->map;
+}
+
+txnid_t pages_txnid(const struct pages *pages)
+{
+    return pages->txnid;
+}
+
+size_t pages_private_bytes(const struct pages *pages)
+{
+    return pages->table.count * pages->page_size;
+}
+
+/* ---- buffers ---------------------------------------------------------------------- */
+
+static enum bts_status add_block(struct pages *pages, struct bts_error *error)
+{
+    size_t count = BUFFER_BLOCK_SIZE / pages->page_size;
+    struct buffer_block *block = malloc(sizeof *block);
+    uint8_t **list = realloc(pages->free_buffers,
+                             (pages->buffer_count + count) * sizeof *pages->free_buffers);
+
+    if (list != NULL)
+        pages->free_buffers = list;
+    if (block != NULL)
+        block->data = aligned_alloc(pages->page_size, BUFFER_BLOCK_SIZE);
+    if (block == NULL || list == NULL || block->data == NULL) {
+        free(block);
+        return err_set(error, BTS_NO_MEMORY, "pages: out of memory for %zu more pages", count);
+    }
+    block->next = pages->blocks;
+    pages->blocks = block;
+    for (size_t i = 0; i < count; i++)
+        pages->free_buffers[pages->free_count++] = block->data + i * pages->page_size;
+    pages->buffer_count += count;
+    return BTS_OK;
+}
+
+static enum bts_status reserve_buffer(struct pages *pages, struct bts_error *error)
+{
+    return pages->free_count > 0 ? BTS_OK : add_block(pages, error);
+}
+
+static uint8_t *take_buffer(struct pages *pages)
+{
+    assert(pages->free_count > 0);
+    return pages->free_buffers[--pages->free_count];
+}
+
+static void give_buffer(struct pages *pages, uint8_t *buffer)
+{
+    pages->free_buffers[pages->free_count++] = buffer;
+}
+
+static enum bts_status reserve_undo(struct pages *pages, struct bts_error *error)
+{
+    size_t room = pages->undo_room > 0 ? pages->undo_room * 2 : 256;
+    struct undo *grown;
+
+    if (!pages->saving || pages->undo_count < pages->undo_room)
+        return BTS_OK;
+    grown = realloc(pages->undo, room * sizeof *grown);
+    if (grown == NULL)
+        return err_set(error, BTS_NO_MEMORY, "pages: out of memory for %zu undo entries", room);
+    pages->undo = grown;
+    pages->undo_room = room;
+    return BTS_OK;
+}
+
+/* Everything that making one page private, or changing one, can need. */
+static enum bts_status reserve_page(struct pages *pages, struct bts_error *error)
+{
+    enum bts_status status = reserve_buffer(pages, error);
+
+    if (status == BTS_OK)
+        status = reserve_undo(pages, error);
+    if (status == BTS_OK)
+        status = private_table_reserve(&pages->table, error);
+    if (status == BTS_OK)
+        status = space_reserve(pages->space, 1, error);
+    return status;
+}
+
+static void note_undo(struct pages *pages, enum undo_type type, pgno_t pgno, uint8_t *data,
+                      uint64_t stamp)
+{
+    if (pages->saving)
+        pages->undo[pages->undo_count++] =
+            (struct undo){type, {.pgno = pgno, .stamp = stamp, .data = data}};
+}
+
+/* ---- the life of a group ----------------------------------------------------------------- */
+
+void pages_group_begin(struct pages *pages, txnid_t txnid)
+{
+    assert(pages->table.count == 0 && !pages->saving);
+    pages->txnid = txnid;
+    space_group_begin(pages->space, txnid);
+}
+
+/* Forgets all private pages. */
+static void drop_private(struct pages *pages)
+{
+    for (size_t i = 0; i < pages->table.room; i++) {
+        if (pages->table.slots[i].data != NULL)
+            give_buffer(pages, pages->table.slots[i].data);
+    }
+    private_table_clear(&pages->table);
+}
+
+void pages_group_abort(struct pages *pages)
+{
+    if (pages->saving)
+        pages_undo(pages);
+    drop_private(pages);
+    space_group_abort(pages->space);
+}
+
+void pages_savepoint(struct pages *pages)
+{
+    assert(!pages->saving);
+    pages->saving = true;
+    pages->stamp++;
+    pages->undo_count = 0;
+    pages->saved = space_savepoint(pages->space);
+}
+
+void pages_keep(struct pages *pages)
+{
+    assert(pages->saving);
+    for (size_t i = 0; i < pages->undo_count; i++) {
+        if (pages->undo[i].type != UNDO_CREATED)
+            give_buffer(pages, pages->undo[i].page.data);
+    }
+    pages->undo_count = 0;
+    pages->saving = false;
+}
+
+void pages_undo(struct pages *pages)
+{
+    assert(pages->saving);
+    while (pages->undo_count > 0) {
+        struct undo *entry = &pages->undo[--pages->undo_count];
+        struct private_page *page;
+
+        switch (entry->type) {
+        case UNDO_CREATED:
+            give_buffer(pages, private_table_remove(&pages->table, entry->page.pgno));
+            break;
+        case UNDO_CHANGED:
+            page = private_table_find(&pages->table, entry->page.pgno);
+            memcpy(page->data, entry->page.data, pages->page_size);
+            page->stamp = entry->page.stamp;
+            give_buffer(pages, entry->page.data);
+            break;
+        case UNDO_FREED: /* there is room: the table was this full before */
+            private_table_insert(&pages->table, &entry->page);
+            break;
+        }
+    }
+    space_undo(pages->space, &pages->saved);
+    pages->saving = false;
+}
+
+/* ---- single pages -------------------------------------------------------------------------- */
+
+static struct page_header *add_private(struct pages *pages, pgno_t pgno)
+{
+    struct private_page page = {.pgno = pgno, .stamp = pages->stamp, .data = take_buffer(pages)};
+
+    private_table_insert(&pages->table, &page);
+    note_undo(pages, UNDO_CREATED, pgno, NULL, 0);
+    return (struct page_header *)page.data;
+}
+
+enum bts_status pages_new(struct pages *pages, enum page_type type, unsigned level,
+                          uint32_t bucket, struct page_header **page, struct bts_error *error)
+{
+    enum bts_status status = reserve_page(pages, error);
+    pgno_t pgno;
+
+    *page = NULL;
+    if (status == BTS_OK)
+        status = space_claim(pages->space, &pgno, error);
+    if (status != BTS_OK)
+        return status;
+    *page = add_private(pages, pgno);
+    page_init(*page, pages->page_size, type, level, pgno, bucket, pages->txnid);
+    return BTS_OK;
+}
+
+/* A private page is changed in place; the savepoint gets its bytes first, once. */
+static enum bts_status edit_private(struct pages *pages, struct private_page *page,
+                                    struct bts_error *error)
+{
+    enum bts_status status;
+    uint8_t *copy;
+
+    if (!pages->saving || page->stamp == pages->stamp)
+        return BTS_OK;
+    status = reserve_buffer(pages, error);
+    if (status == BTS_OK)
+        status = reserve_undo(pages, error);
+    if (status != BTS_OK)
+        return status;
+    copy = take_buffer(pages);
+    memcpy(copy, page->data, pages->page_size);
+    note_undo(pages, UNDO_CHANGED, page->pgno, copy, page->stamp);
+    page->stamp = pages->stamp;
+    return BTS_OK;
+}
+
+enum bts_status pages_edit(struct pages *pages, pgno_t pgno, unsigned level,
+                           struct page_header **page, struct bts_error *error)
+{
+    struct private_page *found = private_table_find(&pages->table, pgno);
+    const struct page_header *old;
+    enum bts_status status;
+    pgno_t fresh = pgno;
+
+    *page = NULL;
+    if (found != NULL) {
+        status = edit_private(pages, found, error);
+        if (status == BTS_OK)
+            *page = (struct page_header *)found->data;
+        return status;
+    }
+    old = page_source_get(&pages->source, pgno, level, pages->txnid, error);
+    if (old == NULL)
+        return BTS_DAMAGED;
+    status = reserve_page(pages, error);
+    /* A page of this very group that pages_write has put into the file keeps its number:
+     * nobody can see it before the group is published. */
+    if (status == BTS_OK && old->txnid != pages->txnid) {
+        status = space_claim(pages->space, &fresh, error);
+        if (status == BTS_OK)
+            space_release(pages->space, pgno, 1, old->txnid);
+    }
+    if (status != BTS_OK)
+        return status;
+    *page = add_private(pages, fresh);
+    memcpy(*page, old, pages->page_size);
+    (*page)->pgno = fresh;
+    (*page)->txnid = pages->txnid;
+    return BTS_OK;
+}
+
+enum bts_status pages_free(struct pages *pages, pgno_t pgno, txnid_t born,
+                           struct bts_error *error)
+{
+    const struct private_page *found = private_table_find(&pages->table, pgno);
+    enum bts_status status = space_reserve(pages->space, 1, error);
+    uint64_t stamp;
+
+    if (status == BTS_OK && found != NULL)
+        status = reserve_undo(pages, error);
+    if (status != BTS_OK)
+        return status;
+    if (found != NULL) {
+        uint8_t *data;
+
+        stamp = found->stamp;
+        data = private_table_remove(&pages->table, pgno);
+        if (pages->saving)
+            note_undo(pages, UNDO_FREED, pgno, data, stamp);
+        else
+            give_buffer(pages, data);
+    }
+    space_release(pages->space, pgno, 1, born);
+    return BTS_OK;
+}
+
+/* ---- the file ---------------------------------------------------------------------------------- */
+
+/* Makes the file, and the map, reach `page_count` pages. */
+static enum bts_status ensure_file(struct pages *pages, pgno_t page_count,
+                                   struct bts_error *error)
+{
+    uint64_t have = atomic_load_explicit(&pages->file_pages, memory_order_relaxed);
+    uint64_t step = have * pages->page_size / GROWTH_PART;
+    uint64_t wanted;
+    enum bts_status status;
+
+    if (page_count <= have)
+        return BTS_OK;
+    if (step < GROWTH_MIN_SIZE)
+        step = GROWTH_MIN_SIZE;
+    if (step > GROWTH_MAX_SIZE)
+        step = GROWTH_MAX_SIZE;
+    wanted = page_count + step / pages->page_size;
+    status = file_grow(pages->data, have * pages->page_size, wanted * pages->page_size, error);
+    if (status == BTS_NO_SPACE) { /* then only what is needed */
+        wanted = page_count;
+        status = file_grow(pages->data, have * pages->page_size, wanted * pages->page_size, error);
+    }
+    if (status == BTS_OK)
+        status = map_grow(pages->map, wanted, &pages->map, error);
+    if (status != BTS_OK)
+        return status;
+    atomic_store_explicit(&pages->file_pages, wanted, memory_order_relaxed);
+    source_from_map(pages);
+    return BTS_OK;
+}
+
+/* Writes contiguous private pages [first, first + count) of the sorted list. */
+static enum bts_status write_stretch(struct pages *pages, const struct private_page *list,
+                                     size_t count, struct bts_error *error)
+{
+    struct iovec parts[WRITE_PARTS_MAX];
+
+    for (size_t i = 0; i < count; i++)
+        parts[i] = (struct iovec){list[i].data, pages->page_size};
+    return file_write_parts(pages->data, parts, count, list[0].pgno * (uint64_t)pages->page_size,
+                            error);
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+    pgno_t x = ((const struct private_page *)a)->pgno;
+    pgno_t y = ((const struct private_page *)b)->pgno;
+
+    return (x > y) - (x < y);
+}
+
+static enum bts_status write_sorted(struct pages *pages, struct private_page *list, size_t count,
+                                    struct bts_error *error)
+{
+    size_t i = 0;
+
+    while (i < count) {
+        size_t n = 1;
+        enum bts_status status;
+
+        while (i + n < count && n < WRITE_PARTS_MAX && list[i + n].pgno == list[i].pgno + n)
+            n++;
+        for (size_t k = i; k < i + n; k++)
+            page_seal(list[k].data, pages->page_size);
+        status = write_stretch(pages, list + i, n, error);
+        if (status != BTS_OK)
+            return status;
+        for (size_t k = i; k < i + n; k++)
+            map_mark_verified(&pages->source, list[k].pgno, pages->txnid);
+        i += n;
+    }
+    return BTS_OK;
+}
+
+enum bts_status pages_write(struct pages *pages, struct bts_error *error)
+{
+    size_t count = pages->table.count;
+    struct private_page *list;
+    enum bts_status status;
+
+    assert(!pages->saving);
+    status = ensure_file(pages, space_page_count(pages->space), error);
+    if (status != BTS_OK || count == 0)
+        return status;
+    list = malloc(count * sizeof *list);
+    if (list == NULL)
+        return err_set(error, BTS_NO_MEMORY, "pages: out of memory to write %zu pages", count);
+    private_table_list(&pages->table, list);
+    qsort(list, count, sizeof *list, compare_pages);
+    status = write_sorted(pages, list, count, error);
+    free(list);
+    if (status == BTS_OK)
+        drop_private(pages);
+    return status;
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------ */
+
+static enum bts_status write_run(struct pages *pages, pgno_t first, pgno_t count, uint32_t bucket,
+                                 const void *value, uint64_t length, struct bts_error *error)
+{
+    static const uint8_t zeros[PAGE_SIZE_MAX];
+    struct page_header header;
+    size_t padding = (size_t)(count * (uint64_t)pages->page_size - PAGE_HEADER_SIZE - length);
+    struct iovec parts[3] = {
+        {&header, PAGE_HEADER_SIZE},
+        {(void *)(uintptr_t)value, (size_t)length},
+        {(void *)(uintptr_t)zeros, padding},
+    };
+
+    page_init(&header, PAGE_HEADER_SIZE, PAGE_RUN, 0, first, bucket, pages->txnid);
+    header.run_length = length;
+    header.crc = crc32c(0, (const uint8_t *)&header + 4, PAGE_HEADER_SIZE - 4);
+    header.crc = crc32c(header.crc, value, (size_t)length);
+    header.crc = crc32c(header.crc, zeros, padding);
+    return file_write_parts(pages->data, parts, padding > 0 ? 3 : 2,
+                            first * (uint64_t)pages->page_size, error);
+}
+
+enum bts_status pages_new_run(struct pages *pages, uint32_t bucket, const void *value,
+                              uint64_t length, pgno_t *first, struct bts_error *error)
+{
+    pgno_t count = (pgno_t)page_run_pages(length, pages->page_size);
+    enum bts_status status = space_claim_run(pages->space, count, first, error);
+
+    if (status == BTS_OK)
+        status = ensure_file(pages, *first + count, error);
+    if (status == BTS_OK)
+        status = write_run(pages, *first, count, bucket, value, length, error);
+    if (status != BTS_OK)
+        *first = PGNO_NONE;
+    return status;
+}
+
+enum bts_status pages_free_run(struct pages *pages, pgno_t first, uint64_t length,
+                               struct bts_error *error)
+{
+    pgno_t count = (pgno_t)page_run_pages(length, pages->page_size);
+    const struct page_header *header;
+    enum bts_status status;
+
+    if (page_source_run(&pages->source, first, length, pages->txnid, error) == NULL)
+        return BTS_DAMAGED;
+    header = (const struct page_header *)(pages->source.base +
+                                          ((size_t)first << pages->source.page_shift));
+    status = space_reserve(pages->space, 1, error);
+    if (status == BTS_OK)
+        space_release(pages->space, first, count, header->txnid);
+    return status;
+}

@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * space: see space.h.  This file claims and releases; limbo.c judges when a
+ * released page is free again.
+ *
+ * Claims and releases of a group are lists in order, so that a savepoint is a
+ * pair of lengths and undo walks them backwards.  Every list has its room
+ * before the change that needs it: undo and publication cannot fail.
+ */
+#include "pages/space.h"
+
+#include "base/err.h"
+#include "pages/space_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A contiguous extent that single pages are claimed from: at most, and when free space is
+ * plenty but broken up, at least, so many pages. */
+#define EXTENT_MAX 256u
+#define EXTENT_MIN 32u
+
+/* ---- bitmaps -------------------------------------------------------------------- */
+
+static bool bit_get(const uint8_t *bits, pgno_t i)
+{
+    return (bits[i / 8] >> (i % 8)) & 1;
+}
+
+static void bit_set(uint8_t *bits, pgno_t i)
+{
+    bits[i / 8] |= (uint8_t)(1u << (i % 8));
+}
+
+static void bit_clear(uint8_t *bits, pgno_t i)
+{
+    bits[i / 8] &= (uint8_t)~(1u << (i % 8));
+}
+
+static struct space_group *group_of(const struct space *space, pgno_t pgno, pgno_t *index)
+{
+    *index = pgno % space->group_pages;
+    return &space->groups[pgno / space->group_pages];
+}
+
+static bool is_free(const struct space *space, pgno_t pgno)
+{
+    pgno_t i;
+    struct space_group *group = group_of(space, pgno, &i);
+
+    return bit_get(group->free, i);
+}
+
+void space_set_free(struct space *space, pgno_t first, pgno_t count)
+{
+    for (pgno_t p = first; p < first + count; p++) {
+        pgno_t i;
+        struct space_group *group = group_of(space, p, &i);
+
+        assert(!bit_get(group->free, i));
+        bit_set(group->free, i);
+        group->free_count++;
+    }
+    space->free += count;
+}
+
+static void clear_free(struct space *space, pgno_t first, pgno_t count)
+{
+    for (pgno_t p = first; p < first + count; p++) {
+        pgno_t i;
+        struct space_group *group = group_of(space, p, &i);
+
+        assert(bit_get(group->free, i));
+        bit_clear(group->free, i);
+        group->free_count--;
+    }
+    space->free -= count;
+}
+
+static void set_live(struct space *space, pgno_t first, pgno_t count, bool live)
+{
+    for (pgno_t p = first; p < first + count; p++) {
+        pgno_t i;
+        struct space_group *group = group_of(space, p, &i);
+
+        assert(bit_get(group->live, i) != live);
+        if (live)
+            bit_set(group->live, i);
+        else
+            bit_clear(group->live, i);
+        group->dirty = true;
+    }
+    space->live += live ? (int64_t)count : -(int64_t)count;
+}
+
+bool space_is_live(const struct space *space, pgno_t pgno)
+{
+    pgno_t i;
+    const struct space_group *group;
+
+    if (pgno >= space->page_count)
+        return false;
+    group = group_of(space, pgno, &i);
+    return bit_get(group->live, i);
+}
+
+/* ---- groups of pages ---------------------------------------------------------------- */
+
+/* Makes the bitmaps of all groups that `page_count` pages reach. */
+static enum bts_status ensure_groups(struct space *space, uint64_t page_count,
+                                     struct bts_error *error)
+{
+    uint32_t wanted = space_map_group_count((pgno_t)page_count, space->page_size);
+    size_t bytes = space->group_pages / 8;
+
+    if (wanted > space->group_room) {
+        uint32_t room = wanted + wanted / 2 + 4;
+        struct space_group *grown = realloc(space->groups, room * sizeof *grown);
+
+        if (grown == NULL)
+            return err_set(error, BTS_NO_MEMORY, "space: out of memory for %u groups", room);
+        space->groups = grown;
+        space->group_room = room;
+    }
+    while (space->group_count < wanted) {
+        struct space_group *group = &space->groups[space->group_count];
+        pgno_t fixed = space->group_count == 0 ? 4 : 2;
+
+        memset(group, 0, sizeof *group);
+        group->live = calloc(2, bytes);
+        if (group->live == NULL)
+            return err_set(error, BTS_NO_MEMORY, "space: out of memory for group %u",
+                           space->group_count);
+        group->free = group->live + bytes;
+        for (pgno_t i = 0; i < fixed; i++)
+            bit_set(group->live, i);
+        group->dirty = true;
+        space->group_count++;
+    }
+    return BTS_OK;
+}
+
+enum bts_status space_create(size_t page_size, struct space **space, struct bts_error *error)
+{
+    struct space *made = calloc(1, sizeof *made);
+
+    *space = NULL;
+    if (made == NULL)
+        return err_set(error, BTS_NO_MEMORY, "space: out of memory");
+    made->page_size = page_size;
+    made->group_pages = space_map_group_pages(page_size);
+    *space = made;
+    return BTS_OK;
+}
+
+void space_destroy(struct space *space)
+{
+    if (space == NULL)
+        return;
+    for (uint32_t g = 0; g < space->group_count; g++)
+        free(space->groups[g].live);
+    free(space->groups);
+    for (size_t i = 0; i < SPACE_GROUPS_MAX; i++) {
+        free(space->works[i].claims.entries);
+        free(space->works[i].releases.entries);
+    }
+    limbo_fini(&space->limbo);
+    free(space);
+}
+
+enum bts_status space_load(struct space *space, pgno_t page_count, txnid_t checkpoint,
+                           struct bts_error *error)
+{
+    enum bts_status status = ensure_groups(space, page_count, error);
+
+    if (status != BTS_OK)
+        return status;
+    assert(space->page_count == 0);
+    space->page_count = page_count;
+    space->checkpoint = checkpoint;
+    for (pgno_t p = 0; p < page_count; p++) {
+        if (!space_map_is_fixed(p, space->page_size))
+            space_set_free(space, p, 1);
+    }
+    for (uint32_t g = 0; g < space->group_count; g++)
+        space->groups[g].dirty = false;
+    return BTS_OK;
+}
+
+void space_load_group(struct space *space, uint32_t group, const uint8_t *bits)
+{
+    pgno_t first = group * space->group_pages;
+    pgno_t end = first + space->group_pages;
+
+    if (end > space->page_count)
+        end = space->page_count;
+    for (pgno_t p = first; p < end; p++) {
+        if (!bit_get(bits, p - first) || space_map_is_fixed(p, space->page_size))
+            continue;
+        clear_free(space, p, 1);
+        set_live(space, p, 1, true);
+    }
+    space->groups[group].dirty = false;
+}
+
+void space_mark_dirty(struct space *space, uint32_t group)
+{
+    if (group < space->group_count)
+        space->groups[group].dirty = true;
+}
+
+/* ---- the high-water mark ------------------------------------------------------------- */
+
+/*
+ * Raises the mark past `count` contiguous pages that contain no fixed page;
+ * what is skipped before them becomes free.
+ */
+static enum bts_status claim_above(struct space *space, pgno_t count, pgno_t *first,
+                                   struct bts_error *error)
+{
+    uint64_t start = space->page_count;
+    uint64_t group_end = (start / space->group_pages + 1) * space->group_pages;
+    pgno_t skipped = (pgno_t)start;
+    enum bts_status status;
+
+    if (start + count > group_end)
+        start = group_end;
+    while (space_map_is_fixed((pgno_t)start, space->page_size))
+        start++;
+    if (start + count > UINT32_MAX)
+        return err_set(error, BTS_NO_SPACE, "space: the file has 2^32 pages, the most there can be");
+    status = ensure_groups(space, start + count, error);
+    if (status != BTS_OK)
+        return status;
+    for (uint64_t p = skipped; p < start; p++) {
+        if (!space_map_is_fixed((pgno_t)p, space->page_size))
+            space_set_free(space, (pgno_t)p, 1);
+    }
+    space->page_count = (pgno_t)(start + count);
+    *first = (pgno_t)start;
+    return BTS_OK;
+}
+
+enum bts_status space_hold(struct space *space, pgno_t mark, struct bts_error *error)
+{
+    enum bts_status status = ensure_groups(space, mark, error);
+
+    if (status != BTS_OK)
+        return status;
+    for (pgno_t p = space->page_count; p < mark; p++) {
+        if (!space_map_is_fixed(p, space->page_size))
+            space_set_free(space, p, 1);
+    }
+    if (mark > space->page_count)
+        space->page_count = mark;
+    space->hold = mark;
+    space->extent_next = space->extent_end = 0;
+    return BTS_OK;
+}
+
+void space_unhold(struct space *space)
+{
+    space->hold = 0;
+}
+
+/* ---- finding free pages --------------------------------------------------------------- */
+
+/* Length of the run of free pages at `first`, within its group, at most `most`. */
+static pgno_t free_run_at(const struct space *space, pgno_t first, pgno_t most)
+{
+    pgno_t i;
+    const struct space_group *group = group_of(space, first, &i);
+    pgno_t n = 0;
+
+    while (n < most && i + n < space->group_pages && first + n < space->page_count &&
+           bit_get(group->free, i + n))
+        n++;
+    return n;
+}
+
+/* The first free page at or after `from` in its group, or the group's end. */
+static pgno_t next_free(const struct space_group *group, pgno_t from, pgno_t end)
+{
+    while (from < end) {
+        if (from % 8 == 0 && group->free[from / 8] == 0) {
+            from += 8;
+            continue;
+        }
+        if (bit_get(group->free, from))
+            return from;
+        from++;
+    }
+    return end;
+}
+
+/*
+ * Finds `least` to `most` contiguous free pages in one group, from page
+ * `from` on.  Returns how many, 0: none; *first: where.
+ */
+static pgno_t find_in_group(const struct space *space, uint32_t g, pgno_t from, pgno_t least,
+                            pgno_t most, pgno_t *first)
+{
+    const struct space_group *group = &space->groups[g];
+    pgno_t base = g * space->group_pages;
+    pgno_t i = from > base ? from - base : 0;
+
+    if (group->free_count < least)
+        return 0;
+    while ((i = next_free(group, i, space->group_pages)) < space->group_pages) {
+        pgno_t n = free_run_at(space, base + i, most);
+
+        if (n >= least) {
+            *first = base + i;
+            return n;
+        }
+        i += n > 0 ? n : 1;
+    }
+    return 0;
+}
+
+/* The same over all groups, beginning where the last search ended. */
+static pgno_t find_free(struct space *space, pgno_t least, pgno_t most, pgno_t *first)
+{
+    pgno_t start = space->search_next >= space->hold ? space->search_next : space->hold;
+    uint32_t begin = start / space->group_pages;
+
+    if (space->free < least || space->group_count == 0)
+        return 0;
+    for (uint32_t k = 0; k <= space->group_count; k++) {
+        uint32_t g = (begin + k) % space->group_count;
+        pgno_t from = k == 0 ? start : 0;
+        pgno_t n;
+
+        if (begin >= space->group_count)
+            from = 0;
+        if (from < space->hold)
+            from = space->hold;
+        if (from >= (g + 1) * (uint64_t)space->group_pages)
+            continue;
+        n = find_in_group(space, g, from, least, most, first);
+        if (n > 0) {
+            space->search_next = *first + n;
+            return n;
+        }
+    }
+    return 0;
+}
+
+/* How long a free run must be to be worth using: shorter ones only when much is free. */
+static pgno_t extent_least(const struct space *space)
+{
+    if (space->free > space->page_count / 4)
+        return 1;
+    if (space->free > space->page_count / 8)
+        return EXTENT_MIN / 8;
+    return EXTENT_MIN;
+}
+
+/* Chooses the next extent; false: free space has none that is long enough. */
+static bool next_extent(struct space *space)
+{
+    pgno_t least = extent_least(space);
+    pgno_t first;
+    pgno_t n;
+
+    if (space->free < space->search_again && least >= space->search_failed)
+        return false;
+    n = find_free(space, least, EXTENT_MAX, &first);
+    if (n == 0) {
+        /* A search costs time: not again before enough was freed to hope for another result. */
+        space->search_again = space->free + EXTENT_MAX;
+        space->search_failed = least;
+        return false;
+    }
+    space->extent_next = first;
+    space->extent_end = first + n;
+    return true;
+}
+
+/* ---- claims and releases ----------------------------------------------------------------- */
+
+static struct space_work *work_of(struct space *space)
+{
+    assert(space->working);
+    return &space->works[(space->work_first + space->work_count - 1) % SPACE_GROUPS_MAX];
+}
+
+static void note_claim(struct space *space, pgno_t first, pgno_t count, enum claim_source source)
+{
+    struct space_list *claims = &work_of(space)->claims;
+
+    claims->entries[claims->count++] =
+        (struct space_entry){.first = first, .count = count, .source = source};
+    space->unborn += count;
+}
+
+/* The extent's pages are still marked free; a claim takes them out one by one. */
+static bool claim_from_extent(struct space *space, pgno_t *pgno)
+{
+    if (space->extent_next >= space->extent_end && !next_extent(space))
+        return false;
+    *pgno = space->extent_next++;
+    if (!is_free(space, *pgno)) { /* a run took it meanwhile: the rest of the extent is void */
+        space->extent_next = space->extent_end = 0;
+        return claim_from_extent(space, pgno);
+    }
+    clear_free(space, *pgno, 1);
+    return true;
+}
+
+enum bts_status space_claim(struct space *space, pgno_t *pgno, struct bts_error *error)
+{
+    enum bts_status status = space_list_reserve(&work_of(space)->claims, 1, error);
+
+    *pgno = PGNO_NONE;
+    if (status != BTS_OK)
+        return status;
+    if (space->hot_count > 0) {
+        *pgno = space->hot[--space->hot_count];
+        note_claim(space, *pgno, 1, CLAIM_HOT);
+    } else if (claim_from_extent(space, pgno)) {
+        note_claim(space, *pgno, 1, CLAIM_BITMAP);
+    } else {
+        status = claim_above(space, 1, pgno, error);
+        if (status == BTS_OK)
+            note_claim(space, *pgno, 1, CLAIM_ABOVE);
+    }
+    return status;
+}
+
+enum bts_status space_claim_run(struct space *space, pgno_t count, pgno_t *first,
+                                struct bts_error *error)
+{
+    enum bts_status status = space_list_reserve(&work_of(space)->claims, 1, error);
+    pgno_t saved = space->search_next;
+
+    *first = PGNO_NONE;
+    if (status != BTS_OK)
+        return status;
+    if (find_free(space, count, count, first) >= count) {
+        clear_free(space, *first, count);
+        note_claim(space, *first, count, CLAIM_BITMAP);
+        space->search_next = saved; /* single pages stay together where they were */
+        return BTS_OK;
+    }
+    status = claim_above(space, count, first, error);
+    if (status == BTS_OK)
+        note_claim(space, *first, count, CLAIM_ABOVE);
+    return status;
+}
+
+enum bts_status space_reserve(struct space *space, size_t count, struct bts_error *error)
+{
+    struct space_list *releases = &work_of(space)->releases;
+    size_t open = releases->count + count;
+    enum bts_status status = space_list_reserve(releases, count, error);
+
+    for (size_t i = 0; i + 1 < space->work_count; i++)
+        open += space->works[(space->work_first + i) % SPACE_GROUPS_MAX].releases.count;
+    /* publication moves them all to limbo, and cannot fail */
+    return status == BTS_OK ? space_list_reserve(&space->limbo.fresh, open, error) : status;
+}
+
+void space_release(struct space *space, pgno_t first, pgno_t count, txnid_t born)
+{
+    struct space_list *releases = &work_of(space)->releases;
+
+    assert(releases->count < releases->room);
+    releases->entries[releases->count++] = (struct space_entry){
+        .first = first, .count = count, .born = born, .freed = work_of(space)->txnid};
+}
+
+struct space_savepoint space_savepoint(const struct space *space)
+{
+    struct space_work *work = work_of((struct space *)(uintptr_t)space);
+
+    return (struct space_savepoint){work->claims.count, work->releases.count, space->page_count};
+}
+
+/* Free pages at and above a lowered mark are no pages any more. */
+static void lower_mark(struct space *space, pgno_t page_count)
+{
+    for (pgno_t p = page_count; p < space->page_count; p++) {
+        if (is_free(space, p))
+            clear_free(space, p, 1);
+    }
+    space->page_count = page_count;
+    if (space->extent_end > page_count)
+        space->extent_next = space->extent_end = 0;
+    if (space->search_next > page_count)
+        space->search_next = 0;
+}
+
+void space_undo(struct space *space, const struct space_savepoint *savepoint)
+{
+    struct space_work *work = work_of(space);
+
+    while (work->claims.count > savepoint->claims) {
+        const struct space_entry *claim = &work->claims.entries[--work->claims.count];
+
+        space->unborn -= claim->count;
+        if (claim->source == CLAIM_HOT && space->hot_count < SPACE_HOT_MAX)
+            space->hot[space->hot_count++] = claim->first;
+        else if (claim->source != CLAIM_ABOVE)
+            space_set_free(space, claim->first, claim->count);
+    }
+    space->extent_next = space->extent_end = 0;
+    space->search_again = 0;
+    work->releases.count = savepoint->releases;
+    lower_mark(space, savepoint->page_count);
+}
+
+/* ---- the life of a group ------------------------------------------------------------------- */
+
+void space_group_begin(struct space *space, txnid_t txnid)
+{
+    struct space_work *work;
+
+    assert(!space->working && space->work_count < SPACE_GROUPS_MAX);
+    space->work_count++;
+    space->working = true;
+    work = work_of(space);
+    work->txnid = txnid;
+    work->claims.count = 0;
+    work->releases.count = 0;
+    work->page_count = space->page_count;
+}
+
+void space_group_end(struct space *space)
+{
+    assert(space->working);
+    space->working = false;
+}
+
+void space_group_abort(struct space *space)
+{
+    struct space_savepoint start = {0, 0, work_of(space)->page_count};
+
+    space_undo(space, &start);
+    space->work_count--;
+    space->working = false;
+}
+
+void space_published(struct space *space, txnid_t txnid)
+{
+    struct space_work *work = &space->works[space->work_first];
+
+    assert(space->work_count > (space->working ? 1u : 0u) && work->txnid == txnid);
+    for (size_t i = 0; i < work->claims.count; i++) {
+        const struct space_entry *claim = &work->claims.entries[i];
+
+        set_live(space, claim->first, claim->count, true);
+        space->unborn -= claim->count;
+    }
+    for (size_t i = 0; i < work->releases.count; i++) {
+        const struct space_entry *release = &work->releases.entries[i];
+
+        set_live(space, release->first, release->count, false);
+        limbo_add(space, release);
+    }
+    space->work_first = (space->work_first + 1) % SPACE_GROUPS_MAX;
+    space->work_count--;
+}
+
+pgno_t space_page_count(const struct space *space)
+{
+    return space->page_count;
+}
+
+/* ---- checkpoint --------------------------------------------------------------------------------- */
+
+enum bts_status space_checkpoint_begin(struct space *space, txnid_t k, pgno_t *page_count,
+                                       space_each_group *each, void *context,
+                                       struct bts_error *error)
+{
+    assert(space->checkpoint_begun == 0);
+    *page_count = space->page_count;
+    for (uint32_t g = 0; g < space->group_count; g++) {
+        enum bts_status status;
+
+        /* a group above the mark was claimed and given back: it is not in the file yet */
+        if (!space->groups[g].dirty || g * space->group_pages >= space->page_count)
+            continue;
+        status = each(context, g, space->groups[g].live, error);
+        if (status != BTS_OK)
+            return status;
+    }
+    for (uint32_t g = 0; g < space->group_count; g++) {
+        if (g * space->group_pages < space->page_count)
+            space->groups[g].dirty = false;
+    }
+    space->checkpoint_begun = k;
+    return BTS_OK;
+}
+
+void space_checkpoint_done(struct space *space)
+{
+    assert(space->checkpoint_begun != 0);
+    space->checkpoint = space->checkpoint_begun;
+    space->checkpoint_begun = 0;
+}
+
+/* ---- numbers and checks ----------------------------------------------------------------------------- */
+
+struct space_stat space_stat(const struct space *space)
+{
+    return (struct space_stat){
+        .page_count = space->page_count,
+        .live = (uint64_t)space->live,
+        .unborn = space->unborn,
+        .limbo = space->limbo.pages,
+        .free = space->free + space->hot_count,
+        .hot = space->hot_count,
+    };
+}
+
+void space_check(const struct space *space)
+{
+    uint64_t fixed = 0;
+    uint64_t live = 0;
+    uint64_t free_pages = 0;
+    uint64_t in_flight = 0;
+
+    for (pgno_t p = 0; p < space->page_count; p++) {
+        pgno_t i;
+        const struct space_group *group = group_of(space, p, &i);
+
+        if (space_map_is_fixed(p, space->page_size)) {
+            assert(bit_get(group->live, i) && !bit_get(group->free, i));
+            fixed++;
+            continue;
+        }
+        assert(!(bit_get(group->live, i) && bit_get(group->free, i)));
+        live += bit_get(group->live, i);
+        free_pages += bit_get(group->free, i);
+    }
+    assert(live == (uint64_t)space->live);
+    assert(free_pages == space->free);
+    for (uint32_t h = 0; h < space->hot_count; h++)
+        assert(!is_free(space, space->hot[h]) && !space_is_live(space, space->hot[h]));
+    in_flight = space->unborn + space->limbo.pages + space->hot_count;
+    assert(fixed + live + free_pages + in_flight == space->page_count);
+    limbo_check(space);
+    (void)fixed;
+    (void)in_flight;
+}

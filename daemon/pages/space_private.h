@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * space_private: what space.c and limbo.c share.
+ *
+ * Not for anyone else: the room's face is space.h.
+ */
+#ifndef PAGES_SPACE_PRIVATE_H
+#define PAGES_SPACE_PRIVATE_H
+
+#include "format/space_map.h"
+#include "pages/space.h"
+
+/* Groups that may be unpublished at once: one at work, the others in the log. */
+#define SPACE_GROUPS_MAX 8u
+
+/* Young free pages kept for immediate reuse: 16 MiB of 4 KiB pages. */
+#define SPACE_HOT_MAX 4096u
+
+/* Where a claim took its pages from, and where undo puts them back. */
+enum claim_source {
+    CLAIM_HOT = 0,
+    CLAIM_BITMAP = 1,
+    CLAIM_ABOVE = 2, /* at the high-water mark */
+};
+
+/* Pages claimed or freed together. */
+struct space_entry {
+    pgno_t first;
+    pgno_t count;
+    txnid_t born;             /* of a release */
+    txnid_t freed;            /* of a release */
+    enum claim_source source; /* of a claim */
+};
+
+struct space_list {
+    struct space_entry *entries;
+    size_t count;
+    size_t room;
+};
+
+/* Makes room for `more` entries.  BTS_NO_MEMORY. */
+BTS_MUST_USE enum bts_status space_list_reserve(struct space_list *list, size_t more,
+                                                struct bts_error *error);
+
+/* One group of pages of the file (as a space map page covers). */
+struct space_group {
+    uint8_t *live;       /* one allocation holds both bitmaps */
+    uint8_t *free;
+    pgno_t free_count;
+    bool dirty;          /* live changed since a checkpoint took it */
+};
+
+/* One commit group that is not yet published. */
+struct space_work {
+    txnid_t txnid;
+    pgno_t page_count;         /* the mark when it began */
+    struct space_list claims;
+    struct space_list releases;
+};
+
+/* Entries that one snapshot kept from being free when they were last judged. */
+struct limbo_pin {
+    txnid_t txnid;
+    struct space_list entries;
+};
+
+/*
+ * Limbo: an entry is in one of
+ *   fresh      published, not yet judged
+ *   waiting    a checkpoint still holds it; ascending by `freed`
+ *   pins[]     a snapshot held it when it was last judged
+ */
+struct limbo {
+    struct space_list fresh;
+    struct space_list waiting;
+    size_t waiting_first;      /* entries before it are gone */
+    struct limbo_pin *pins;    /* ascending by txnid */
+    size_t pin_count;
+    size_t pin_room;
+    uint64_t pages;            /* in all of them */
+};
+
+struct space {
+    size_t page_size;
+    pgno_t group_pages;
+    pgno_t page_count;
+    pgno_t hold;               /* 0, or: claim nothing below */
+    txnid_t checkpoint;        /* C */
+    txnid_t checkpoint_begun;  /* K, 0: none in progress */
+    struct space_group *groups;
+    uint32_t group_count;
+    uint32_t group_room;
+    struct space_work works[SPACE_GROUPS_MAX]; /* a ring, oldest first */
+    size_t work_first;
+    size_t work_count;
+    bool working;              /* the newest of them is still being applied */
+    struct limbo limbo;
+    pgno_t hot[SPACE_HOT_MAX]; /* a stack */
+    uint32_t hot_count;
+    pgno_t extent_next;        /* pages of the present extent are marked free until claimed */
+    pgno_t extent_end;
+    pgno_t search_next;
+    uint64_t search_again;     /* no extent was found: not before this many pages are free */
+    pgno_t search_failed;      /* .. or shorter extents than this will do */
+    int64_t live;
+    uint64_t unborn;
+    uint64_t free;             /* in the bitmap */
+};
+
+/* Marks pages free in the bitmap. */
+void space_set_free(struct space *space, pgno_t first, pgno_t count);
+
+/* A release was published: into limbo.  Its room was reserved by space_reserve. */
+void limbo_add(struct space *space, const struct space_entry *entry);
+void limbo_fini(struct limbo *limbo);
+void limbo_check(const struct space *space);
+
+#endif
