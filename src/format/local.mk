@@ -5,8 +5,12 @@ src_format_libformat_la_SOURCES = \
 	src/format/batch.c src/format/batch.h \
 	src/format/beacon.h \
 	src/format/bucket_record.c src/format/bucket_record.h \
+	src/format/cell_cover.h \
+	src/format/inner.c src/format/inner.h src/format/inner_edit.c \
+	src/format/leaf.c src/format/leaf.h src/format/leaf_edit.c \
 	src/format/locks.h \
 	src/format/meta.c src/format/meta.h \
+	src/format/page.c src/format/page.h \
 	src/format/pending_frame.c src/format/pending_frame.h \
 	src/format/resp.h \
 	src/format/resp_reply.c \

@@ -20,7 +20,8 @@
  *  (1) The checksum is over the bytes as they lie in the file, the unused
  *      gap included: builders zero a page before they fill it.
  *  (2) A page that passed page_check can be searched and read without any
- *      further bounds check, whatever its bytes are.
+ *      further bounds check, whatever its bytes are; one that passed
+ *      page_check_edit as well can be changed.
  *
  * No I/O and no allocation here.
  */
@@ -77,6 +78,7 @@ _Static_assert(offsetof(struct page_header, run_length) == 24, "run length at 24
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is little-endian");
 
 #define PAGE_HEADER_SIZE 32u
+#define PAGE_LEVEL_MAX 32u /* far above what 2^32 pages can need */
 
 /* Largest cell (DESIGN, "File format"): a leaf holds four or more of them. */
 static inline size_t page_cell_max(size_t page_size)
@@ -103,7 +105,18 @@ static inline uint64_t page_run_pages(uint64_t length, size_t page_size)
     return (PAGE_HEADER_SIZE + length + page_size - 1) / page_size;
 }
 
-/* Zeroes the page and writes its header (n = 0, upper = page size); not sealed. */
+/* Where the cells of a leaf or inner page begin: header.upper, of which 0 means 65536. */
+static inline size_t page_upper(const void *page)
+{
+    uint16_t upper = ((const struct page_header *)page)->upper;
+
+    return upper == 0 ? PAGE_SIZE_MAX : upper;
+}
+
+/*
+ * Zeroes the page and writes its header (n = 0, upper = page size); not
+ * sealed.  For a run, pass the size of the whole run and set run_length.
+ */
 void page_init(void *page, size_t page_size, enum page_type type, unsigned level, pgno_t pgno,
                uint32_t bucket, txnid_t txnid);
 
@@ -119,5 +132,13 @@ void page_seal(void *page, size_t size);
  */
 BTS_MUST_USE enum bts_status page_check(const void *page, size_t size, pgno_t pgno,
                                         struct bts_error *error);
+
+/*
+ * What the writer asks besides, once per page that it copied from the file in
+ * order to change it: that no two cells overlap, so that writing one leaves
+ * the others as they are.
+ */
+BTS_MUST_USE enum bts_status page_check_edit(const void *page, size_t page_size,
+                                             struct bts_error *error);
 
 #endif
