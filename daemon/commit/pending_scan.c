@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pending_scan: read the pending log back, for recovery.
+ *
+ * A meta claims an epoch and a position.  From there frames are taken as long
+ * as each is whole, of this epoch, and numbered one above the one before; the
+ * first that is not ends the log.  Behind the end lies whatever was there:
+ * zeros, an earlier use of the segment, a frame that was never synced.
+ *
+ * But if any frame further on says that the missing one was durable when it
+ * was written, then the end is a hole: an acknowledged commit is gone, and
+ * that is told, never passed over.
+ */
+#include "commit/pending_log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+/* A walk over the frames from a claim's position on. */
+struct pending_walk {
+    const struct pending_log *log;
+    uint64_t epoch;
+    uint64_t sequence;
+    size_t offset;
+    txnid_t expected;
+    uint8_t *bytes; /* of the segment at work; owned */
+    bool loaded;
+};
+
+static enum bts_status pending_load(const struct pending_log *log, size_t index, uint8_t *bytes,
+                                    struct bts_error *error)
+{
+    return file_read(&log->file, bytes, log->segment_size, (uint64_t)index * log->segment_size,
+                     error);
+}
+
+static enum bts_status pending_new_bytes(const struct pending_log *log, uint8_t **bytes,
+                                         struct bts_error *error)
+{
+    void *memory;
+
+    *bytes = NULL;
+    if (posix_memalign(&memory, PENDING_BLOCK, log->segment_size) != 0)
+        return err_set(error, BTS_NO_MEMORY, "%s: no memory for a segment of %u bytes",
+                       log->file.path, log->segment_size);
+    *bytes = memory;
+    return BTS_OK;
+}
+
+/* The segment `sequence` of `epoch`: its index, or -1. */
+static ssize_t pending_find(const struct pending_log *log, uint64_t epoch, uint64_t sequence)
+{
+    for (size_t i = 0; i < log->segment_count; i++) {
+        const struct pending_log_segment *segment = &log->segments[i];
+        if (segment->known && segment->epoch == epoch && segment->sequence == sequence)
+            return (ssize_t)i;
+    }
+    return -1;
+}
+
+/* The first segment that a claim needs: the one with the byte before its position. */
+static uint64_t pending_claim_sequence(const struct pending_log *log,
+                                       const struct pending_claim *claim)
+{
+    return claim->position == 0 ? 0 : (claim->position - 1) / log->segment_size;
+}
+
+/* ---- the walk ------------------------------------------------------------------------ */
+
+static enum bts_status pending_walk_begin(struct pending_walk *walk, const struct pending_log *log,
+                                          const struct pending_claim *claim,
+                                          struct bts_error *error)
+{
+    uint64_t sequence = pending_claim_sequence(log, claim);
+
+    *walk = (struct pending_walk){.log = log,
+                                  .epoch = claim->epoch,
+                                  .sequence = sequence,
+                                  .offset = claim->position - sequence * log->segment_size,
+                                  .expected = claim->txnid + 1};
+    return pending_new_bytes(log, &walk->bytes, error);
+}
+
+/* Reads the segment at work if it is there. */
+static enum bts_status pending_walk_load(struct pending_walk *walk, struct bts_error *error)
+{
+    ssize_t index = pending_find(walk->log, walk->epoch, walk->sequence);
+    enum bts_status status;
+
+    walk->loaded = false;
+    if (index < 0)
+        return BTS_OK;
+    status = pending_load(walk->log, (size_t)index, walk->bytes, error);
+    walk->loaded = status == BTS_OK;
+    return status;
+}
+
+/* Takes the expected frame if it lies at the walk's place. */
+static bool pending_walk_take(struct pending_walk *walk, struct pending_frame *frame)
+{
+    size_t left = walk->log->segment_size - walk->offset;
+
+    if (!walk->loaded ||
+        pending_frame_decode(walk->bytes + walk->offset, left, walk->epoch, frame) !=
+            PENDING_FRAME_OK ||
+        frame->txnid != walk->expected)
+        return false;
+    walk->offset += pending_frame_size(frame->body_size);
+    walk->expected++;
+    return true;
+}
+
+/* The next frame, here or at the start of the next segment.  *found false: the log ends. */
+static enum bts_status pending_walk_next(struct pending_walk *walk, struct pending_frame *frame,
+                                         bool *found, struct bts_error *error)
+{
+    ssize_t next;
+    enum bts_status status;
+
+    *found = pending_walk_take(walk, frame);
+    if (*found)
+        return BTS_OK;
+    next = pending_find(walk->log, walk->epoch, walk->sequence + 1);
+    if (next < 0 || walk->log->segments[next].first_txnid != walk->expected)
+        return BTS_OK;
+    walk->sequence++;
+    walk->offset = PENDING_BLOCK;
+    status = pending_walk_load(walk, error);
+    *found = status == BTS_OK && pending_walk_take(walk, frame);
+    return status;
+}
+
+/* ---- does it fit? ---------------------------------------------------------------------- */
+
+/* Whether a segment is part of the log that the claim names. */
+static bool pending_is_claimed(const struct pending_log *log, const struct pending_claim *claim,
+                               size_t index)
+{
+    const struct pending_log_segment *segment = &log->segments[index];
+
+    return !claim->clean && segment->known && segment->epoch == claim->epoch &&
+           segment->sequence >= pending_claim_sequence(log, claim);
+}
+
+/*
+ * A segment beside the claimed log may only hold what the meta's checkpoint
+ * has.  Newer frames in it mean that the database file is an older copy.
+ */
+static enum bts_status pending_check_stranger(const struct pending_log *log, size_t index,
+                                              txnid_t newest, uint8_t *bytes,
+                                              struct bts_error *error)
+{
+    struct pending_frame frame;
+    size_t offset = PENDING_BLOCK;
+    enum bts_status status = pending_load(log, index, bytes, error);
+
+    if (status != BTS_OK)
+        return status;
+    while (pending_frame_decode(bytes + offset, log->segment_size - offset,
+                                log->segments[index].epoch, &frame) == PENDING_FRAME_OK) {
+        if (frame.txnid > newest)
+            return err_set(error, BTS_DAMAGED,
+                           "%s: holds commit %llu, but the database file beside it ends at "
+                           "%llu and does not know this log: it is an older copy; put the "
+                           "right one back, or move the log away to lose what is in it",
+                           log->file.path, (unsigned long long)frame.txnid,
+                           (unsigned long long)newest);
+        offset += pending_frame_size(frame.body_size);
+    }
+    return BTS_OK;
+}
+
+static enum bts_status pending_check_fit(const struct pending_log *log,
+                                         const struct pending_claim *claim, uint8_t *bytes,
+                                         struct bts_error *error)
+{
+    uint64_t first = pending_claim_sequence(log, claim);
+    enum bts_status status = BTS_OK;
+
+    for (size_t i = 0; status == BTS_OK && i < log->segment_count; i++) {
+        if (log->segments[i].known && !pending_is_claimed(log, claim, i))
+            status = pending_check_stranger(log, i, claim->txnid, bytes, error);
+    }
+    if (status != BTS_OK || claim->clean || pending_find(log, claim->epoch, first) >= 0)
+        return status;
+    if (log->segment_count == 0)
+        return err_set(error, BTS_DAMAGED,
+                       "%s: the pending log is missing, but the store was not stopped cleanly: "
+                       "commits after %llu are in it; put it back beside the store",
+                       log->file.path, (unsigned long long)claim->txnid);
+    return err_set(error, BTS_DAMAGED,
+                   "%s: does not reach back to the store's checkpoint %llu (epoch %llu, segment "
+                   "%llu is missing): it is damaged or of another state of the store",
+                   log->file.path, (unsigned long long)claim->txnid,
+                   (unsigned long long)claim->epoch, (unsigned long long)first);
+}
+
+/* ---- is the end a hole? ------------------------------------------------------------------ */
+
+/* Looks in one segment for a frame that says `missing` was durable. */
+static enum bts_status pending_check_segment(const struct pending_log *log, uint64_t epoch,
+                                             const uint8_t *bytes, txnid_t missing,
+                                             struct bts_error *error)
+{
+    struct pending_frame frame;
+    size_t offset = PENDING_BLOCK;
+
+    while (offset < log->segment_size) {
+        enum pending_frame_fault fault =
+            pending_frame_decode(bytes + offset, log->segment_size - offset, epoch, &frame);
+        if (fault == PENDING_FRAME_OK && frame.txnid > missing && frame.durable >= missing)
+            return err_set(error, BTS_DAMAGED,
+                           "%s: the frame of commit %llu is damaged or missing, and the frame of "
+                           "%llu says that it was durable",
+                           log->file.path, (unsigned long long)missing,
+                           (unsigned long long)frame.txnid);
+        offset += fault == PENDING_FRAME_OK ? pending_frame_size(frame.body_size) : PENDING_BLOCK;
+    }
+    return BTS_OK;
+}
+
+static enum bts_status pending_check_end(const struct pending_log *log,
+                                         const struct pending_claim *claim, txnid_t missing,
+                                         uint8_t *bytes, struct bts_error *error)
+{
+    enum bts_status status = BTS_OK;
+
+    for (size_t i = 0; status == BTS_OK && i < log->segment_count; i++) {
+        if (!pending_is_claimed(log, claim, i))
+            continue;
+        status = pending_load(log, i, bytes, error);
+        if (status == BTS_OK)
+            status = pending_check_segment(log, claim->epoch, bytes, missing, error);
+    }
+    return status;
+}
+
+/* ---- scan and replay --------------------------------------------------------------------- */
+
+/* What is claimed must outlive recovery: a new epoch takes other segments. */
+static void pending_hold_claimed(struct pending_log *log, const struct pending_claim *claim,
+                                 struct pending_found *found)
+{
+    for (size_t i = 0; i < log->segment_count; i++) {
+        const struct pending_log_segment *segment = &log->segments[i];
+        if (pending_is_claimed(log, claim, i))
+            log->segments[i].use = PENDING_SEGMENT_OLD;
+        if (segment->known && segment->epoch > found->newest_epoch)
+            found->newest_epoch = segment->epoch;
+    }
+}
+
+static enum bts_status pending_count_frame(void *context, const struct pending_frame *frame,
+                                           struct bts_error *error)
+{
+    struct pending_found *found = context;
+
+    (void)error;
+    found->frame_count++;
+    found->batch_count += frame->batch_count;
+    found->last_txnid = frame->txnid;
+    return BTS_OK;
+}
+
+enum bts_status pending_log_scan(struct pending_log *log, const struct pending_claim *claim,
+                                 struct pending_found *found, struct bts_error *error)
+{
+    uint8_t *bytes;
+    enum bts_status status = pending_new_bytes(log, &bytes, error);
+
+    *found = (struct pending_found){.last_txnid = claim->txnid, .newest_epoch = claim->epoch};
+    if (status != BTS_OK)
+        return status;
+    status = pending_check_fit(log, claim, bytes, error);
+    if (status == BTS_OK)
+        status = pending_log_replay(log, claim, pending_count_frame, found, error);
+    if (status == BTS_OK)
+        status = pending_check_end(log, claim, found->last_txnid + 1, bytes, error);
+    if (status == BTS_OK)
+        pending_hold_claimed(log, claim, found);
+    free(bytes);
+    return status;
+}
+
+enum bts_status pending_log_replay(struct pending_log *log, const struct pending_claim *claim,
+                                   pending_log_each *each, void *context, struct bts_error *error)
+{
+    struct pending_walk walk;
+    struct pending_frame frame;
+    bool found = true;
+    enum bts_status status;
+
+    if (claim->clean)
+        return BTS_OK;
+    status = pending_walk_begin(&walk, log, claim, error);
+    if (status == BTS_OK)
+        status = pending_walk_load(&walk, error);
+    while (status == BTS_OK && found) {
+        status = pending_walk_next(&walk, &frame, &found, error);
+        if (status == BTS_OK && found)
+            status = each(context, &frame, error);
+    }
+    free(walk.bytes);
+    return status;
+}
