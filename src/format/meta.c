@@ -101,11 +101,16 @@ static enum bts_status meta_check_size(const struct meta_bytes *bytes, size_t si
     return BTS_OK;
 }
 
-static bool meta_rest_is_zero(const void *page, size_t page_size)
+/* Whether everything that version 1 does not use is as page_init left it. */
+static bool meta_reserved_unused(const struct meta_bytes *bytes, const void *page)
 {
     const uint8_t *rest = (const uint8_t *)page + META_SIZE;
+    const struct page_header *header = &bytes->header;
 
-    return rest[0] == 0 && memcmp(rest, rest + 1, page_size - META_SIZE - 1) == 0;
+    return (bytes->flags & ~META_CLEAN) == 0 && bytes->reserved == 0 && header->n == 0 &&
+           header->prefix == 0 && header->dead == 0 &&
+           header->upper == (uint16_t)bytes->page_size && rest[0] == 0 &&
+           memcmp(rest, rest + 1, bytes->page_size - META_SIZE - 1) == 0;
 }
 
 static bool meta_root_possible(const struct meta_bytes *bytes)
@@ -131,8 +136,7 @@ static enum bts_status meta_check_fields(const struct meta_bytes *bytes, const v
                        (unsigned long long)bytes->txnid,
                        (unsigned long long)bytes->header.txnid);
     }
-    if ((bytes->flags & ~META_CLEAN) != 0 || bytes->reserved != 0 ||
-        !meta_rest_is_zero(page, bytes->page_size)) {
+    if (!meta_reserved_unused(bytes, page)) {
         return err_set(error, BTS_DAMAGED, "reserved bits are set");
     }
     if (bytes->page_count < 4) {

@@ -17,3 +17,24 @@ tests_unit_test_err_LDADD = $(base_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_leaf
 tests_unit_test_leaf_SOURCES = tests/unit/test_leaf.c tests/unit/random_keys.h
 tests_unit_test_leaf_LDADD = $(format_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_batch
+tests_unit_test_batch_LDADD = $(format_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_meta
+tests_unit_test_meta_LDADD = $(format_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_space_map
+tests_unit_test_space_map_LDADD = $(format_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_bucket_record
+tests_unit_test_bucket_record_LDADD = $(format_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_pending_frame
+tests_unit_test_pending_frame_LDADD = $(format_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_resp
+tests_unit_test_resp_LDADD = $(format_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_shared_layout
+tests_unit_test_shared_layout_LDADD = $(format_libs) $(CHECK_LIBS)
