@@ -98,7 +98,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 size_t fuzz_seed(unsigned index, uint8_t *out)
 {
-    struct pending_segment segment = {PENDING_SEGMENT_SIZE_MIN, "0123456789abcde", FUZZ_EPOCH, 3, 9};
+    struct pending_segment segment = {
+        PENDING_SEGMENT_SIZE_MIN, "0123456789abcde", FUZZ_EPOCH, 3, 9,
+    };
     size_t body_size = index == 0 ? 30 : index == 1 ? 5000 : 4096 - PENDING_FRAME_HEADER_SIZE;
     uint8_t *body = out + PENDING_FRAME_HEADER_SIZE;
 
