@@ -14,6 +14,13 @@ tests_unit_test_crc32c_LDADD = $(base_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_err
 tests_unit_test_err_LDADD = $(base_libs) $(CHECK_LIBS)
 
+unit_programs += tests/unit/test_page
+tests_unit_test_page_LDADD = $(format_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_inner
+tests_unit_test_inner_SOURCES = tests/unit/test_inner.c tests/unit/random_keys.h
+tests_unit_test_inner_LDADD = $(format_libs) $(CHECK_LIBS)
+
 unit_programs += tests/unit/test_leaf
 tests_unit_test_leaf_SOURCES = tests/unit/test_leaf.c tests/unit/random_keys.h
 tests_unit_test_leaf_LDADD = $(format_libs) $(CHECK_LIBS)
