@@ -3,6 +3,7 @@
 noinst_LTLIBRARIES += daemon/pages/libpages.la
 daemon_pages_libpages_la_SOURCES = \
 	daemon/pages/file.c daemon/pages/file.h \
+	daemon/pages/free_pages.c \
 	daemon/pages/horizon.c daemon/pages/horizon.h \
 	daemon/pages/limbo.c \
 	daemon/pages/pages.c daemon/pages/pages.h \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * space: see space.h.  This file claims and releases; limbo.c judges when a
- * released page is free again.
+ * space: see space.h.  This file claims and releases; free_pages.c chooses
+ * among the free pages, limbo.c judges when a released page is free again.
  *
  * Claims and releases of a group are lists in order, so that a savepoint is a
  * pair of lengths and undo walks them backwards.  Every list has its room
@@ -16,79 +16,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A contiguous extent that single pages are claimed from: at most, and when free space is
- * plenty but broken up, at least, so many pages. */
-#define EXTENT_MAX 256u
-#define EXTENT_MIN 32u
-
-/* ---- bitmaps -------------------------------------------------------------------- */
-
-static bool bit_get(const uint8_t *bits, pgno_t i)
-{
-    return (bits[i / 8] >> (i % 8)) & 1;
-}
-
-static void bit_set(uint8_t *bits, pgno_t i)
-{
-    bits[i / 8] |= (uint8_t)(1u << (i % 8));
-}
-
-static void bit_clear(uint8_t *bits, pgno_t i)
-{
-    bits[i / 8] &= (uint8_t)~(1u << (i % 8));
-}
-
-static struct space_group *group_of(const struct space *space, pgno_t pgno, pgno_t *index)
-{
-    *index = pgno % space->group_pages;
-    return &space->groups[pgno / space->group_pages];
-}
-
-static bool is_free(const struct space *space, pgno_t pgno)
-{
-    pgno_t i;
-    struct space_group *group = group_of(space, pgno, &i);
-
-    return bit_get(group->free, i);
-}
-
-void space_set_free(struct space *space, pgno_t first, pgno_t count)
-{
-    for (pgno_t p = first; p < first + count; p++) {
-        pgno_t i;
-        struct space_group *group = group_of(space, p, &i);
-
-        assert(!bit_get(group->free, i));
-        bit_set(group->free, i);
-        group->free_count++;
-    }
-    space->free += count;
-}
-
-static void clear_free(struct space *space, pgno_t first, pgno_t count)
-{
-    for (pgno_t p = first; p < first + count; p++) {
-        pgno_t i;
-        struct space_group *group = group_of(space, p, &i);
-
-        assert(bit_get(group->free, i));
-        bit_clear(group->free, i);
-        group->free_count--;
-    }
-    space->free -= count;
-}
+/* ---- live pages ------------------------------------------------------------------ */
 
 static void set_live(struct space *space, pgno_t first, pgno_t count, bool live)
 {
     for (pgno_t p = first; p < first + count; p++) {
         pgno_t i;
-        struct space_group *group = group_of(space, p, &i);
+        struct space_group *group = space_group_of(space, p, &i);
 
-        assert(bit_get(group->live, i) != live);
+        assert(space_bit_get(group->live, i) != live);
         if (live)
-            bit_set(group->live, i);
+            space_bit_set(group->live, i);
         else
-            bit_clear(group->live, i);
+            space_bit_clear(group->live, i);
         group->dirty = true;
     }
     space->live += live ? (int64_t)count : -(int64_t)count;
@@ -101,8 +41,8 @@ bool space_is_live(const struct space *space, pgno_t pgno)
 
     if (pgno >= space->page_count)
         return false;
-    group = group_of(space, pgno, &i);
-    return bit_get(group->live, i);
+    group = space_group_of(space, pgno, &i);
+    return space_bit_get(group->live, i);
 }
 
 /* ---- groups of pages ---------------------------------------------------------------- */
@@ -134,7 +74,7 @@ static enum bts_status ensure_groups(struct space *space, uint64_t page_count,
                            space->group_count);
         group->free = group->live + bytes;
         for (pgno_t i = 0; i < fixed; i++)
-            bit_set(group->live, i);
+            space_bit_set(group->live, i);
         group->dirty = true;
         space->group_count++;
     }
@@ -196,9 +136,9 @@ void space_load_group(struct space *space, uint32_t group, const uint8_t *bits)
     if (end > space->page_count)
         end = space->page_count;
     for (pgno_t p = first; p < end; p++) {
-        if (!bit_get(bits, p - first) || space_map_is_fixed(p, space->page_size))
+        if (!space_bit_get(bits, p - first) || space_map_is_fixed(p, space->page_size))
             continue;
-        clear_free(space, p, 1);
+        space_clear_free(space, p, 1);
         set_live(space, p, 1, true);
     }
     space->groups[group].dirty = false;
@@ -262,120 +202,7 @@ enum bts_status space_hold(struct space *space, pgno_t mark, struct bts_error *e
 void space_unhold(struct space *space)
 {
     space->hold = 0;
-}
-
-/* ---- finding free pages --------------------------------------------------------------- */
-
-/* Length of the run of free pages at `first`, within its group, at most `most`. */
-static pgno_t free_run_at(const struct space *space, pgno_t first, pgno_t most)
-{
-    pgno_t i;
-    const struct space_group *group = group_of(space, first, &i);
-    pgno_t n = 0;
-
-    while (n < most && i + n < space->group_pages && first + n < space->page_count &&
-           bit_get(group->free, i + n))
-        n++;
-    return n;
-}
-
-/* The first free page at or after `from` in its group, or the group's end. */
-static pgno_t next_free(const struct space_group *group, pgno_t from, pgno_t end)
-{
-    while (from < end) {
-        if (from % 8 == 0 && group->free[from / 8] == 0) {
-            from += 8;
-            continue;
-        }
-        if (bit_get(group->free, from))
-            return from;
-        from++;
-    }
-    return end;
-}
-
-/*
- * Finds `least` to `most` contiguous free pages in one group, from page
- * `from` on.  Returns how many, 0: none; *first: where.
- */
-static pgno_t find_in_group(const struct space *space, uint32_t g, pgno_t from, pgno_t least,
-                            pgno_t most, pgno_t *first)
-{
-    const struct space_group *group = &space->groups[g];
-    pgno_t base = g * space->group_pages;
-    pgno_t i = from > base ? from - base : 0;
-
-    if (group->free_count < least)
-        return 0;
-    while ((i = next_free(group, i, space->group_pages)) < space->group_pages) {
-        pgno_t n = free_run_at(space, base + i, most);
-
-        if (n >= least) {
-            *first = base + i;
-            return n;
-        }
-        i += n > 0 ? n : 1;
-    }
-    return 0;
-}
-
-/* The same over all groups, beginning where the last search ended. */
-static pgno_t find_free(struct space *space, pgno_t least, pgno_t most, pgno_t *first)
-{
-    pgno_t start = space->search_next >= space->hold ? space->search_next : space->hold;
-    uint32_t begin = start / space->group_pages;
-
-    if (space->free < least || space->group_count == 0)
-        return 0;
-    for (uint32_t k = 0; k <= space->group_count; k++) {
-        uint32_t g = (begin + k) % space->group_count;
-        pgno_t from = k == 0 ? start : 0;
-        pgno_t n;
-
-        if (begin >= space->group_count)
-            from = 0;
-        if (from < space->hold)
-            from = space->hold;
-        if (from >= (g + 1) * (uint64_t)space->group_pages)
-            continue;
-        n = find_in_group(space, g, from, least, most, first);
-        if (n > 0) {
-            space->search_next = *first + n;
-            return n;
-        }
-    }
-    return 0;
-}
-
-/* How long a free run must be to be worth using: shorter ones only when much is free. */
-static pgno_t extent_least(const struct space *space)
-{
-    if (space->free > space->page_count / 4)
-        return 1;
-    if (space->free > space->page_count / 8)
-        return EXTENT_MIN / 8;
-    return EXTENT_MIN;
-}
-
-/* Chooses the next extent; false: free space has none that is long enough. */
-static bool next_extent(struct space *space)
-{
-    pgno_t least = extent_least(space);
-    pgno_t first;
-    pgno_t n;
-
-    if (space->free < space->search_again && least >= space->search_failed)
-        return false;
-    n = find_free(space, least, EXTENT_MAX, &first);
-    if (n == 0) {
-        /* A search costs time: not again before enough was freed to hope for another result. */
-        space->search_again = space->free + EXTENT_MAX;
-        space->search_failed = least;
-        return false;
-    }
-    space->extent_next = first;
-    space->extent_end = first + n;
-    return true;
+    space->search_again = 0;
 }
 
 /* ---- claims and releases ----------------------------------------------------------------- */
@@ -395,20 +222,6 @@ static void note_claim(struct space *space, pgno_t first, pgno_t count, enum cla
     space->unborn += count;
 }
 
-/* The extent's pages are still marked free; a claim takes them out one by one. */
-static bool claim_from_extent(struct space *space, pgno_t *pgno)
-{
-    if (space->extent_next >= space->extent_end && !next_extent(space))
-        return false;
-    *pgno = space->extent_next++;
-    if (!is_free(space, *pgno)) { /* a run took it meanwhile: the rest of the extent is void */
-        space->extent_next = space->extent_end = 0;
-        return claim_from_extent(space, pgno);
-    }
-    clear_free(space, *pgno, 1);
-    return true;
-}
-
 enum bts_status space_claim(struct space *space, pgno_t *pgno, struct bts_error *error)
 {
     enum bts_status status = space_list_reserve(&work_of(space)->claims, 1, error);
@@ -419,7 +232,7 @@ enum bts_status space_claim(struct space *space, pgno_t *pgno, struct bts_error 
     if (space->hot_count > 0) {
         *pgno = space->hot[--space->hot_count];
         note_claim(space, *pgno, 1, CLAIM_HOT);
-    } else if (claim_from_extent(space, pgno)) {
+    } else if (space_claim_from_extent(space, pgno)) {
         note_claim(space, *pgno, 1, CLAIM_BITMAP);
     } else {
         status = claim_above(space, 1, pgno, error);
@@ -438,8 +251,8 @@ enum bts_status space_claim_run(struct space *space, pgno_t count, pgno_t *first
     *first = PGNO_NONE;
     if (status != BTS_OK)
         return status;
-    if (find_free(space, count, count, first) >= count) {
-        clear_free(space, *first, count);
+    if (space_find_free(space, count, count, first) >= count) {
+        space_clear_free(space, *first, count);
         note_claim(space, *first, count, CLAIM_BITMAP);
         space->search_next = saved; /* single pages stay together where they were */
         return BTS_OK;
@@ -482,8 +295,8 @@ struct space_savepoint space_savepoint(const struct space *space)
 static void lower_mark(struct space *space, pgno_t page_count)
 {
     for (pgno_t p = page_count; p < space->page_count; p++) {
-        if (is_free(space, p))
-            clear_free(space, p, 1);
+        if (space_is_free(space, p))
+            space_clear_free(space, p, 1);
     }
     space->page_count = page_count;
     if (space->extent_end > page_count)
@@ -624,21 +437,21 @@ void space_check(const struct space *space)
 
     for (pgno_t p = 0; p < space->page_count; p++) {
         pgno_t i;
-        const struct space_group *group = group_of(space, p, &i);
+        const struct space_group *group = space_group_of(space, p, &i);
 
         if (space_map_is_fixed(p, space->page_size)) {
-            assert(bit_get(group->live, i) && !bit_get(group->free, i));
+            assert(space_bit_get(group->live, i) && !space_bit_get(group->free, i));
             fixed++;
             continue;
         }
-        assert(!(bit_get(group->live, i) && bit_get(group->free, i)));
-        live += bit_get(group->live, i);
-        free_pages += bit_get(group->free, i);
+        assert(!(space_bit_get(group->live, i) && space_bit_get(group->free, i)));
+        live += space_bit_get(group->live, i);
+        free_pages += space_bit_get(group->free, i);
     }
     assert(live == (uint64_t)space->live);
     assert(free_pages == space->free);
     for (uint32_t h = 0; h < space->hot_count; h++)
-        assert(!is_free(space, space->hot[h]) && !space_is_live(space, space->hot[h]));
+        assert(!space_is_free(space, space->hot[h]) && !space_is_live(space, space->hot[h]));
     in_flight = space->unborn + space->limbo.pages + space->hot_count;
     assert(fixed + live + free_pages + in_flight == space->page_count);
     limbo_check(space);

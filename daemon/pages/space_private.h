@@ -107,8 +107,53 @@ struct space {
     uint64_t free;             /* in the bitmap */
 };
 
-/* Marks pages free in the bitmap. */
+/* ---- bits ----------------------------------------------------------------------- */
+
+static inline bool space_bit_get(const uint8_t *bits, pgno_t i)
+{
+    return (bits[i / 8] >> (i % 8)) & 1;
+}
+
+static inline void space_bit_set(uint8_t *bits, pgno_t i)
+{
+    bits[i / 8] |= (uint8_t)(1u << (i % 8));
+}
+
+static inline void space_bit_clear(uint8_t *bits, pgno_t i)
+{
+    bits[i / 8] &= (uint8_t)~(1u << (i % 8));
+}
+
+static inline struct space_group *space_group_of(const struct space *space, pgno_t pgno, pgno_t *index)
+{
+    *index = pgno % space->group_pages;
+    return &space->groups[pgno / space->group_pages];
+}
+
+static inline bool space_is_free(const struct space *space, pgno_t pgno)
+{
+    pgno_t i;
+    struct space_group *group = space_group_of(space, pgno, &i);
+
+    return space_bit_get(group->free, i);
+}
+
+/* ---- free_pages.c: the bitmap --------------------------------------------------------- */
+
+/* Marks pages free, or no longer free, in the bitmap. */
 void space_set_free(struct space *space, pgno_t first, pgno_t count);
+void space_clear_free(struct space *space, pgno_t first, pgno_t count);
+
+/*
+ * Finds `least` to `most` contiguous free pages, beginning where the last
+ * search ended.  How many, 0: none; *first: where.  They stay marked free.
+ */
+pgno_t space_find_free(struct space *space, pgno_t least, pgno_t most, pgno_t *first);
+
+/* Takes the next page of the extent, choosing a new extent if need be; false: none is worth it. */
+bool space_claim_from_extent(struct space *space, pgno_t *pgno);
+
+/* ---- limbo.c ----------------------------------------------------------------------------- */
 
 /* A release was published: into limbo.  Its room was reserved by space_reserve. */
 void limbo_add(struct space *space, const struct space_entry *entry);

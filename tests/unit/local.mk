@@ -45,3 +45,11 @@ tests_unit_test_resp_LDADD = $(format_libs) $(CHECK_LIBS)
 
 unit_programs += tests/unit/test_shared_layout
 tests_unit_test_shared_layout_LDADD = $(format_libs) $(CHECK_LIBS)
+
+# pages
+unit_programs += tests/unit/test_horizon
+tests_unit_test_horizon_LDADD = $(pages_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_space
+tests_unit_test_space_LDADD = $(pages_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_pages
+tests_unit_test_pages_LDADD = $(pages_libs) $(CHECK_LIBS)

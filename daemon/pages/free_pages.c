@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * free_pages: the bitmap of free pages, and where in it the next claim goes.
+ *
+ * Single pages come from an extent, a stretch of contiguous free pages chosen
+ * once and used up in order, so that the pages of a group lie together.  Short
+ * stretches are used only when much of the file is free: a page-sized hole
+ * costs a write of its own.
+ */
+#include "pages/space_private.h"
+
+#include <assert.h>
+
+/* A contiguous extent that single pages are claimed from: at most, and when free space is
+ * plenty but broken up, at least, so many pages. */
+#define EXTENT_MAX 256u
+#define EXTENT_MIN 32u
+
+void space_set_free(struct space *space, pgno_t first, pgno_t count)
+{
+    for (pgno_t p = first; p < first + count; p++) {
+        pgno_t i;
+        struct space_group *group = space_group_of(space, p, &i);
+
+        assert(!space_bit_get(group->free, i));
+        space_bit_set(group->free, i);
+        group->free_count++;
+    }
+    space->free += count;
+}
+
+void space_clear_free(struct space *space, pgno_t first, pgno_t count)
+{
+    for (pgno_t p = first; p < first + count; p++) {
+        pgno_t i;
+        struct space_group *group = space_group_of(space, p, &i);
+
+        assert(space_bit_get(group->free, i));
+        space_bit_clear(group->free, i);
+        group->free_count--;
+    }
+    space->free -= count;
+}
+
+/* Length of the run of free pages at `first`, within its group, at most `most`. */
+static pgno_t free_run_at(const struct space *space, pgno_t first, pgno_t most)
+{
+    pgno_t i;
+    const struct space_group *group = space_group_of(space, first, &i);
+    pgno_t n = 0;
+
+    while (n < most && i + n < space->group_pages && first + n < space->page_count &&
+           space_bit_get(group->free, i + n))
+        n++;
+    return n;
+}
+
+/* The first free page at or after `from` in its group, or the group's end. */
+static pgno_t next_free(const struct space_group *group, pgno_t from, pgno_t end)
+{
+    while (from < end) {
+        if (from % 8 == 0 && group->free[from / 8] == 0) {
+            from += 8;
+            continue;
+        }
+        if (space_bit_get(group->free, from))
+            return from;
+        from++;
+    }
+    return end;
+}
+
+/*
+ * Finds `least` to `most` contiguous free pages in one group, from page
+ * `from` on.  Returns how many, 0: none; *first: where.
+ */
+static pgno_t find_in_group(const struct space *space, uint32_t g, pgno_t from, pgno_t least,
+                            pgno_t most, pgno_t *first)
+{
+    const struct space_group *group = &space->groups[g];
+    pgno_t base = g * space->group_pages;
+    pgno_t i = from > base ? from - base : 0;
+
+    if (group->free_count < least)
+        return 0;
+    while ((i = next_free(group, i, space->group_pages)) < space->group_pages) {
+        pgno_t n = free_run_at(space, base + i, most);
+
+        if (n >= least) {
+            *first = base + i;
+            return n;
+        }
+        i += n > 0 ? n : 1;
+    }
+    return 0;
+}
+
+/* The same over all groups, beginning where the last search ended. */
+pgno_t space_find_free(struct space *space, pgno_t least, pgno_t most, pgno_t *first)
+{
+    pgno_t start = space->search_next >= space->hold ? space->search_next : space->hold;
+    uint32_t begin = start / space->group_pages;
+
+    if (space->free < least || space->group_count == 0)
+        return 0;
+    for (uint32_t k = 0; k <= space->group_count; k++) {
+        uint32_t g = (begin + k) % space->group_count;
+        pgno_t from = k == 0 ? start : 0;
+        pgno_t n;
+
+        if (begin >= space->group_count)
+            from = 0;
+        if (from < space->hold)
+            from = space->hold;
+        if (from >= (g + 1) * (uint64_t)space->group_pages)
+            continue;
+        n = find_in_group(space, g, from, least, most, first);
+        if (n > 0) {
+            space->search_next = *first + n;
+            return n;
+        }
+    }
+    return 0;
+}
+
+/* How long a free run must be to be worth using: shorter ones only when much is free. */
+static pgno_t extent_least(const struct space *space)
+{
+    if (space->free > space->page_count / 4)
+        return 1;
+    if (space->free > space->page_count / 8)
+        return EXTENT_MIN / 8;
+    return EXTENT_MIN;
+}
+
+/* Chooses the next extent; false: free space has none that is long enough. */
+static bool next_extent(struct space *space)
+{
+    pgno_t least = extent_least(space);
+    pgno_t first;
+    pgno_t n;
+
+    if (space->free < space->search_again && least >= space->search_failed)
+        return false;
+    n = space_find_free(space, least, EXTENT_MAX, &first);
+    if (n == 0) {
+        /* A search costs time: not again before enough was freed to hope for another result. */
+        space->search_again = space->free + EXTENT_MAX;
+        space->search_failed = least;
+        return false;
+    }
+    space->extent_next = first;
+    space->extent_end = first + n;
+    return true;
+}
+
+/* The extent's pages are still marked free; a claim takes them out one by one. */
+bool space_claim_from_extent(struct space *space, pgno_t *pgno)
+{
+    if (space->extent_next >= space->extent_end && !next_extent(space))
+        return false;
+    *pgno = space->extent_next++;
+    if (!space_is_free(space, *pgno)) { /* a run took it meanwhile: the rest of the extent is void */
+        space->extent_next = space->extent_end = 0;
+        return space_claim_from_extent(space, pgno);
+    }
+    space_clear_free(space, *pgno, 1);
+    return true;
+}
+
