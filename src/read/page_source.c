@@ -11,33 +11,58 @@
 
 #include "base/err.h"
 
-/* The one form of all complaints here; returns NULL for the caller to return. */
-#define PAGE_SOURCE_DAMAGED(error, format, ...)                                                    \
-    (err_set(error, BTS_DAMAGED, "page %u: " format "; run btstore check", __VA_ARGS__), NULL)
-
 static const struct page_header *page_source_at(const struct page_source *source, pgno_t pgno)
 {
     return (const struct page_header *)(source->base + ((size_t)pgno << source->page_shift));
 }
 
 /* Whether pages [pgno, pgno + count) may be touched. */
-static bool page_source_reaches(const struct page_source *source, pgno_t pgno, uint64_t count,
-                                struct bts_error *error)
+static enum bts_status page_source_reach(const struct page_source *source, pgno_t pgno,
+                                         uint64_t count, struct bts_error *why)
 {
     /* relaxed: it only grows, and was stored before the root that led here */
     uint64_t page_count = atomic_load_explicit(source->page_count, memory_order_relaxed);
 
-    if (pgno >= page_count || count > page_count - pgno) {
-        (void)PAGE_SOURCE_DAMAGED(error, "beyond the end of the store at page %llu", pgno,
-                                  (unsigned long long)page_count);
-        return false;
-    }
-    if (pgno >= source->page_limit || count > source->page_limit - pgno) {
-        (void)PAGE_SOURCE_DAMAGED(error, "beyond the end of the map at page %u", pgno,
-                                  source->page_limit);
-        return false;
-    }
-    return true;
+    if (pgno >= page_count || count > page_count - pgno)
+        return err_set(why, BTS_DAMAGED, "beyond the end of the store at page %llu",
+                       (unsigned long long)page_count);
+    if (pgno >= source->page_limit || count > source->page_limit - pgno)
+        return err_set(why, BTS_DAMAGED, "beyond the end of the map at page %u",
+                       source->page_limit);
+    return BTS_OK;
+}
+
+/* A page is no younger than the one that led to it. */
+static enum bts_status page_source_check_birth(const struct page_header *page, txnid_t born_max,
+                                               struct bts_error *why)
+{
+    if (page->txnid <= born_max)
+        return BTS_OK;
+    return err_set(why, BTS_DAMAGED, "born in transaction %llu, after %llu that led here",
+                   (unsigned long long)page->txnid, (unsigned long long)born_max);
+}
+
+/* What page_check does not know: what the page should be. */
+static enum bts_status page_source_check_kind(const struct page_header *page, unsigned level,
+                                              struct bts_error *why)
+{
+    uint8_t type = level == 0 ? PAGE_LEAF : PAGE_INNER;
+
+    if (page->type == type && page->level == level)
+        return BTS_OK;
+    return err_set(why, BTS_DAMAGED, "type %u of level %u, expected type %u of level %u",
+                   page->type, page->level, type, level);
+}
+
+static enum bts_status page_source_check_run_kind(const struct page_header *page, uint64_t length,
+                                                  struct bts_error *why)
+{
+    if (page->type != PAGE_RUN)
+        return err_set(why, BTS_DAMAGED, "type %u, expected a run", page->type);
+    if (page->run_length != length)
+        return err_set(why, BTS_DAMAGED, "a run of %llu bytes, expected %llu",
+                       (unsigned long long)page->run_length, (unsigned long long)length);
+    return BTS_OK;
 }
 
 static void page_source_mark(const struct page_source *source, const struct page_header *page)
@@ -47,68 +72,63 @@ static void page_source_mark(const struct page_source *source, const struct page
                           memory_order_relaxed);
 }
 
-/* What a whole page of the right type must still be: no younger than what led to it. */
-static bool page_source_is_older(const struct page_header *page, txnid_t born_max,
-                                 struct bts_error *error)
+const struct page_header *page_source_check(const struct page_source *source, pgno_t pgno,
+                                            unsigned level, txnid_t born_max,
+                                            struct bts_error *why)
 {
-    if (page->txnid <= born_max)
-        return true;
-    (void)PAGE_SOURCE_DAMAGED(error, "born in transaction %llu, after %llu that led here",
-                              page->pgno, (unsigned long long)page->txnid,
-                              (unsigned long long)born_max);
-    return false;
+    const struct page_header *page;
+
+    if (page_source_reach(source, pgno, 1, why) != BTS_OK)
+        return NULL;
+    page = page_source_at(source, pgno);
+    if (page_check(page, page_source_page_size(source), pgno, why) != BTS_OK ||
+        page_source_check_kind(page, level, why) != BTS_OK ||
+        page_source_check_birth(page, born_max, why) != BTS_OK)
+        return NULL;
+    page_source_mark(source, page);
+    return page;
+}
+
+const struct page_header *page_source_check_run(const struct page_source *source, pgno_t pgno,
+                                                uint64_t length, txnid_t born_max,
+                                                struct bts_error *why)
+{
+    const struct page_header *page;
+    uint64_t count;
+
+    if (length > VALUE_SIZE_MAX) {
+        err_set(why, BTS_DAMAGED, "a value of %llu bytes, at most %u", (unsigned long long)length,
+                VALUE_SIZE_MAX);
+        return NULL;
+    }
+    count = page_run_pages(length, page_source_page_size(source));
+    if (page_source_reach(source, pgno, count, why) != BTS_OK)
+        return NULL;
+    page = page_source_at(source, pgno);
+    if (page_check(page, count << source->page_shift, pgno, why) != BTS_OK ||
+        page_source_check_run_kind(page, length, why) != BTS_OK ||
+        page_source_check_birth(page, born_max, why) != BTS_OK)
+        return NULL;
+    page_source_mark(source, page);
+    return page;
+}
+
+/* Says which page it is and what to do; returns NULL for the caller to return. */
+static const void *page_source_refuse(pgno_t pgno, const struct bts_error *why,
+                                      struct bts_error *error)
+{
+    err_set(error, BTS_DAMAGED, "page %u: %s; run btstore check", pgno, why->text);
+    return NULL;
 }
 
 const struct page_header *page_source_verify(const struct page_source *source, pgno_t pgno,
                                              unsigned level, txnid_t born_max,
                                              struct bts_error *error)
 {
-    uint8_t type = level == 0 ? PAGE_LEAF : PAGE_INNER;
-    const struct page_header *page;
     struct bts_error why;
+    const struct page_header *page = page_source_check(source, pgno, level, born_max, &why);
 
-    if (!page_source_reaches(source, pgno, 1, error))
-        return NULL;
-    page = page_source_at(source, pgno);
-    if (page_check(page, page_source_page_size(source), pgno, &why) != BTS_OK)
-        return PAGE_SOURCE_DAMAGED(error, "%s", pgno, why.text);
-    if (page->type != type || page->level != level)
-        return PAGE_SOURCE_DAMAGED(error, "type %u of level %u, expected type %u of level %u",
-                                   pgno, page->type, page->level, type, level);
-    if (!page_source_is_older(page, born_max, error))
-        return NULL;
-    page_source_mark(source, page);
-    return page;
-}
-
-const struct page_header *page_source_verify_run(const struct page_source *source, pgno_t pgno,
-                                                 uint64_t length, txnid_t born_max,
-                                                 struct bts_error *error)
-{
-    size_t page_size = page_source_page_size(source);
-    const struct page_header *page;
-    struct bts_error why;
-    uint64_t count;
-
-    if (length > VALUE_SIZE_MAX)
-        return PAGE_SOURCE_DAMAGED(error, "a value of %llu bytes, at most %u", pgno,
-                                   (unsigned long long)length, VALUE_SIZE_MAX);
-    count = page_run_pages(length, page_size);
-    if (!page_source_reaches(source, pgno, count, error))
-        return NULL;
-    page = page_source_at(source, pgno);
-    if (page_check(page, count << source->page_shift, pgno, &why) != BTS_OK)
-        return PAGE_SOURCE_DAMAGED(error, "%s", pgno, why.text);
-    if (page->type != PAGE_RUN)
-        return PAGE_SOURCE_DAMAGED(error, "type %u, expected a run", pgno, page->type);
-    if (page->run_length != length)
-        return PAGE_SOURCE_DAMAGED(error, "a run of %llu bytes, expected %llu", pgno,
-                                   (unsigned long long)page->run_length,
-                                   (unsigned long long)length);
-    if (!page_source_is_older(page, born_max, error))
-        return NULL;
-    page_source_mark(source, page);
-    return page;
+    return page != NULL ? page : page_source_refuse(pgno, &why, error);
 }
 
 /* The run, if all of it lies in the file and was checked since it was born. */
@@ -135,12 +155,15 @@ const uint8_t *page_source_run(const struct page_source *source, pgno_t pgno, ui
                                txnid_t born_max, struct bts_error *error)
 {
     const struct page_header *page = NULL;
+    struct bts_error why;
 
     if (source->private_page != NULL)
         page = source->private_page(source->private_context, pgno);
     if (page == NULL)
         page = page_source_known_run(source, pgno, length, born_max);
     if (page == NULL)
-        page = page_source_verify_run(source, pgno, length, born_max, error);
-    return page != NULL ? (const uint8_t *)page + PAGE_HEADER_SIZE : NULL;
+        page = page_source_check_run(source, pgno, length, born_max, &why);
+    if (page == NULL)
+        return page_source_refuse(pgno, &why, error);
+    return (const uint8_t *)page + PAGE_HEADER_SIZE;
 }

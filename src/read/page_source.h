@@ -41,10 +41,7 @@ static inline size_t page_source_page_size(const struct page_source *source)
     return (size_t)1 << source->page_shift;
 }
 
-/*
- * Checks a page of the map, whatever its mark says, and marks it: the slow half
- * of page_source_get.  Never asks private_page.
- */
+/* Checks a page of the map and marks it: the slow half of page_source_get. */
 const struct page_header *page_source_verify(const struct page_source *source, pgno_t pgno,
                                              unsigned level, txnid_t born_max,
                                              struct bts_error *error);
@@ -85,10 +82,17 @@ static inline const struct page_header *page_source_get(const struct page_source
 const uint8_t *page_source_run(const struct page_source *source, pgno_t pgno, uint64_t length,
                                txnid_t born_max, struct bts_error *error);
 
-/* Checks a run of the map, whatever its mark says, and marks it.  NULL: BTS_DAMAGED. */
-const struct page_header *page_source_verify_run(const struct page_source *source, pgno_t pgno,
-                                                 uint64_t length, txnid_t born_max,
-                                                 struct bts_error *error);
+/*
+ * For those who check for a living: a page or a run of the map, checked
+ * whatever its mark says, and marked.  NULL: `why` says what is wrong without
+ * naming the page.
+ */
+const struct page_header *page_source_check(const struct page_source *source, pgno_t pgno,
+                                            unsigned level, txnid_t born_max,
+                                            struct bts_error *why);
+const struct page_header *page_source_check_run(const struct page_source *source, pgno_t pgno,
+                                                uint64_t length, txnid_t born_max,
+                                                struct bts_error *why);
 
 /* Asks the processor for a page that will be visited soon: header line, two more, its mark. */
 static inline void page_source_prefetch(const struct page_source *source, pgno_t pgno)

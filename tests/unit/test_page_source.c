@@ -249,7 +249,7 @@ START_TEST(a_run_that_reaches_beyond_the_store_is_not_touched)
     ck_assert_ptr_null(page_source_run(&build.source, UINT32_MAX, 2 * PAGE, 10, NULL));
     ck_assert_ptr_nonnull(page_source_run(&build.source, pgno, PAGE, 10, NULL));
     build.source.page_limit = pgno + 1;
-    ck_assert_ptr_null(page_source_verify_run(&build.source, pgno, PAGE, 10, NULL));
+    ck_assert_ptr_null(page_source_check_run(&build.source, pgno, PAGE, 10, NULL));
     build_fini(&build);
 }
 END_TEST
