@@ -90,6 +90,8 @@ enum bts_open_flags {
     BTS_OPEN_ALONE = 1u << 1,    /* no daemon at all: read the file's newest checkpoint as it lies
                                     (a backup, read-only media); writing says BTS_READ_ONLY */
     BTS_OPEN_MUST_EXIST = 1u << 2, /* a private daemon that is started does not create the file */
+    BTS_OPEN_IGNORE_PENDING = 1u << 3, /* with BTS_OPEN_ALONE: show the newest checkpoint although
+                                          later commits lie in the pending log, or were in it */
 };
 
 struct bts_options {
@@ -111,8 +113,10 @@ struct bts_options {
  * BTS_UNAVAILABLE: no daemon, and none may be or could be started.
  * BTS_DENIED: the daemon refuses this user.  BTS_VERSION: file or daemon of
  * another version.  BTS_DAMAGED: no valid meta page (BTS_OPEN_ALONE).
- * BTS_BUSY: BTS_OPEN_ALONE, but a daemon serves the file, or a pending log
- * lies beside it, whose commits the file alone does not hold: start btstored.
+ * BTS_BUSY: BTS_OPEN_ALONE, but a daemon serves the file, or it was not closed
+ * cleanly, so that later commits lie in its pending log: start btstored.  Or:
+ * the daemon serves a file that was renamed or replaced since.  BTS_TIMEOUT: a
+ * daemon is there and does not answer.
  */
 BTS_API BTS_MUST_USE enum bts_status bts_store_open(const char *path,
                                                     const struct bts_options *options,

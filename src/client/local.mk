@@ -1,7 +1,25 @@
 # SPDX-License-Identifier: MIT
 # client, floor 3a: what btstore.h promises.
 noinst_LTLIBRARIES += src/client/libclient.la
-src_client_libclient_la_SOURCES =
+src_client_libclient_la_SOURCES = \
+	src/client/alone.c src/client/alone.h \
+	src/client/attach.c src/client/attach.h \
+	src/client/attachment.c src/client/attachment.h \
+	src/client/connection.c src/client/connection.h \
+	src/client/daemon_start.c src/client/daemon_start.h \
+	src/client/deadline.h \
+	src/client/fork_guard.c src/client/fork_guard.h \
+	src/client/locate.c src/client/locate.h \
+	src/client/look.c \
+	src/client/pending_count.c src/client/pending_count.h \
+	src/client/pipeline.c src/client/pipeline.h \
+	src/client/read.c \
+	src/client/snapshot.c src/client/snapshot_private.h \
+	src/client/stat.c \
+	src/client/store.c src/client/store.h \
+	src/client/tool.c src/client/tool.h \
+	src/client/wait.c \
+	src/client/write.c
 
 client_libs = src/client/libclient.la $(read_libs)
 
