@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tree_write: see tree_write.h.  One key at a time here; ranges in range.c.
+ */
+#include "tree/tree_write.h"
+
+#include "tree/edit.h"
+#include "tree/merge.h"
+#include "tree/split.h"
+
+#include <assert.h>
+
+struct tree_view tree_view_of(const struct tree *tree)
+{
+    return (struct tree_view){.source = pages_source(tree->pages),
+                              .root = tree->record.root,
+                              .depth = tree->record.depth,
+                              .txnid = pages_txnid(tree->pages)};
+}
+
+/* ---- put ------------------------------------------------------------------ */
+
+/* A value that does not fit in a cell moves to a run. */
+static enum bts_status tree_store_value(struct tree *tree, struct edit_entry *entry,
+                                        struct bts_error *error)
+{
+    size_t page_size = pages_page_size(tree->pages);
+    enum bts_status status;
+
+    if (leaf_value_fits(page_size, entry->key_size, entry->value_size)) {
+        return BTS_OK;
+    }
+    status = pages_new_run(tree->pages, tree->record.id, entry->value, entry->value_size,
+                           &entry->run, error);
+    if (status == BTS_OK) {
+        tree->record.run_pages += page_run_pages(entry->value_size, page_size);
+    }
+    return status;
+}
+
+static enum bts_status tree_put_first(struct tree *tree, const struct edit_entry *entry,
+                                      struct bts_error *error)
+{
+    struct page_header *leaf;
+    enum bts_status status = edit_new_page(tree, 0, &leaf, error);
+
+    if (status != BTS_OK) {
+        return status;
+    }
+    if (!edit_insert(leaf, pages_page_size(tree->pages), 0, entry)) {
+        assert(!"an empty leaf has room for any entry");
+    }
+    tree->record.root = leaf->pgno;
+    tree->record.depth = 1;
+    return BTS_OK;
+}
+
+static enum bts_status tree_put_new(struct edit_path *path, const struct edit_entry *entry,
+                                    struct bts_error *error)
+{
+    struct page_header *leaf;
+    enum bts_status status = edit_own(path, path->depth - 1, &leaf, error);
+
+    if (status != BTS_OK || edit_insert(leaf, path->page_size, edit_leaf(path)->index, entry)) {
+        return status;
+    }
+    return split_insert(path, entry, error);
+}
+
+static enum bts_status tree_put_over(struct edit_path *path, const struct edit_entry *entry,
+                                     struct bts_error *error)
+{
+    unsigned index = edit_leaf(path)->index;
+    struct page_header *leaf;
+    struct leaf_entry old;
+    enum bts_status status = edit_own(path, path->depth - 1, &leaf, error);
+
+    if (status != BTS_OK) {
+        return status;
+    }
+    old = leaf_entry_at(leaf, index);
+    status = edit_free_run(path->tree, &old, error);
+    if (status != BTS_OK) {
+        return status;
+    }
+    if (!edit_replace(leaf, path->page_size, index, entry)) {
+        leaf_remove(leaf, path->page_size, index, 1);
+        return split_insert(path, entry, error);
+    }
+    return merge_is_sparse(leaf, path->page_size) ? merge_sparse(path, path->depth - 1, error)
+                                                  : BTS_OK;
+}
+
+/* Whether the mode lets a key be written that is there, or is not. */
+static bool tree_mode_allows(enum tree_put_mode mode, bool found)
+{
+    return mode == TREE_PUT_ALWAYS || (mode == TREE_PUT_IF_PRESENT) == found;
+}
+
+enum bts_status tree_put(struct tree *tree, enum tree_put_mode mode, const void *key,
+                         size_t key_size, const void *value, size_t value_size, bool *replaced,
+                         bool *written, struct bts_error *error)
+{
+    struct edit_entry entry = {
+        .key = key, .key_size = key_size, .value = value, .value_size = value_size};
+    struct edit_path path;
+    enum bts_status status = BTS_OK;
+    bool found = false;
+
+    assert(key_size >= 1 && key_size <= page_key_max(pages_page_size(tree->pages)));
+    assert(value_size <= VALUE_SIZE_MAX);
+    *replaced = false;
+    *written = false;
+    if (tree->record.depth > 0) {
+        status = edit_descend(&path, tree, key, key_size, &found, error);
+    }
+    if (status != BTS_OK || !tree_mode_allows(mode, found)) {
+        return status;
+    }
+    status = tree_store_value(tree, &entry, error);
+    if (status != BTS_OK) {
+        return status;
+    }
+    if (tree->record.depth == 0) {
+        status = tree_put_first(tree, &entry, error);
+    } else {
+        status = found ? tree_put_over(&path, &entry, error) : tree_put_new(&path, &entry, error);
+    }
+    tree->record.entry_count += !found;
+    *replaced = found;
+    *written = status == BTS_OK;
+    return status;
+}
+
+/* ---- delete --------------------------------------------------------------- */
+
+enum bts_status tree_delete(struct tree *tree, const void *key, size_t key_size, bool *found,
+                            struct bts_error *error)
+{
+    struct edit_path path;
+    struct page_header *leaf;
+    struct leaf_entry old;
+    enum bts_status status;
+
+    *found = false;
+    if (tree->record.depth == 0) {
+        return BTS_OK;
+    }
+    status = edit_descend(&path, tree, key, key_size, found, error);
+    if (status != BTS_OK || !*found) {
+        return status;
+    }
+    status = edit_own(&path, path.depth - 1, &leaf, error);
+    if (status != BTS_OK) {
+        return status;
+    }
+    old = leaf_entry_at(leaf, edit_leaf(&path)->index);
+    status = edit_free_run(tree, &old, error);
+    if (status != BTS_OK) {
+        return status;
+    }
+    leaf_remove(leaf, path.page_size, edit_leaf(&path)->index, 1);
+    tree->record.entry_count--;
+    return merge_is_sparse(leaf, path.page_size) ? merge_sparse(&path, path.depth - 1, error)
+                                                 : BTS_OK;
+}
