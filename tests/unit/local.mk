@@ -43,6 +43,9 @@ tests_unit_test_pending_frame_LDADD = $(format_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_resp
 tests_unit_test_resp_LDADD = $(format_libs) $(CHECK_LIBS)
 
+unit_programs += tests/unit/test_resp_reply
+tests_unit_test_resp_reply_LDADD = $(format_libs) $(CHECK_LIBS)
+
 unit_programs += tests/unit/test_shared_layout
 tests_unit_test_shared_layout_LDADD = $(format_libs) $(CHECK_LIBS)
 
