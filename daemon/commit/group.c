@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * group: one commit group, from its requests to its publication.
+ *
+ *   group_begin .. group_apply .. group_end    on the caller's thread
+ *   group_write_task                           on the log thread, or here when
+ *                                              a lone request waits for it
+ *   group_publish, group_answer                on the caller's thread, in order
+ *
+ * Space in the log is had before a group is applied, space in the file before
+ * its pages are written, and its frame is handed over last: up to then it can
+ * be refused whole, and from then on it cannot fail but by an error that ends
+ * the engine.
+ */
+#include "commit/commit_private.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "commit/publish.h"
+#include "format/batch.h"
+
+/* ---- begin -------------------------------------------------------------------------------- */
+
+static void group_reclaim(struct commit *commit)
+{
+    /* Without memory for a scan pages stay in limbo for longer: no harm. */
+    if (horizon_scan(commit->horizon, commit->beacon, NULL) == BTS_OK)
+        space_reclaim(commit->space, commit->horizon);
+}
+
+struct commit_group *group_begin(struct commit *commit)
+{
+    unsigned place = (commit->group_first + commit->group_count) % COMMIT_GROUPS_MAX;
+    struct commit_group *group = &commit->groups[place];
+
+    assert(commit->group_count < COMMIT_GROUPS_MAX);
+    pending_buffer_clear(&group->buffer);
+    group->commit = commit;
+    group->requests = (struct commit_list){.first = NULL};
+    group->has_frame = false;
+    group->written = false;
+    group->status = BTS_OK;
+    group->state.txnid = commit->applied.txnid + 1;
+    group->changed = false;
+    group_reclaim(commit);
+    pages_group_begin(commit->pages, group->state.txnid);
+    return group;
+}
+
+/* ---- apply -------------------------------------------------------------------------------- */
+
+/* Whether the batch can change anything: a frame of mere reads and conditions is not needed. */
+static bool group_batch_writes(const struct commit_request *request)
+{
+    struct batch_reader reader;
+    struct batch_operation operation;
+
+    batch_reader_init(&reader, request->batch, request->size);
+    while (batch_next(&reader, &operation)) {
+        switch (operation.type) {
+        case BATCH_USE:
+        case BATCH_USE_ID:
+        case BATCH_GET:
+        case BATCH_REQUIRE_ABSENT:
+        case BATCH_REQUIRE_PRESENT:
+        case BATCH_REQUIRE_EQUAL:
+            continue;
+        default:
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Everything of one request that can be refused; afterwards it is in tree and frame. */
+static enum bts_status group_try(struct commit *commit, struct commit_group *group,
+                                 struct commit_request *request, bool logged)
+{
+    struct bts_error *error = &request->error;
+    size_t body_size = group->buffer.body_size + pending_buffer_need(request->size);
+    enum bts_status status = BTS_OK;
+    bool writes;
+
+    status = batch_check(request->batch, request->size, commit_page_size(commit), error);
+    if (status == BTS_OK && logged)
+        status = pending_buffer_reserve(&group->buffer, body_size, error);
+    if (status == BTS_OK)
+        status = apply_batch(commit->buckets, commit->pages, APPLY_LIVE, request->batch,
+                             request->size, &request->results, error);
+    if (status != BTS_OK)
+        return status;
+    writes = group_batch_writes(request);
+    if (writes && logged)
+        pending_buffer_add(&group->buffer, request->batch, request->size);
+    group->changed = group->changed || writes;
+    return BTS_OK;
+}
+
+void group_apply(struct commit *commit, struct commit_group *group,
+                 struct commit_request *request, bool logged)
+{
+    enum bts_status status = group_try(commit, group, request, logged);
+
+    commit_list_append(&group->requests, request);
+    request->status = status;
+    /* What it saw: this group, if anything in it came before. */
+    request->txnid = group->changed ? group->state.txnid : commit->applied.txnid;
+    commit->counts.batches += status == BTS_OK;
+    commit->counts.refused += status != BTS_OK;
+    if (status == BTS_IO && group->status == BTS_OK) {
+        group->status = BTS_IO;
+        group->error = request->error;
+    }
+}
+
+/* ---- end ---------------------------------------------------------------------------------- */
+
+/* Takes back everything the group did; the next one has its number. */
+static void group_abort(struct commit *commit)
+{
+    pages_group_abort(commit->pages);
+    buckets_set_root(commit->buckets, &commit->applied.root);
+}
+
+/* Nobody of the group was served: what each saw never was. */
+static void group_refuse(struct commit *commit, struct commit_group *group,
+                         enum bts_status status, const struct bts_error *error)
+{
+    for (struct commit_request *request = group->requests.first; request != NULL;
+         request = request->next) {
+        commit->counts.batches -= request->status == BTS_OK;
+        commit->counts.refused += request->status == BTS_OK;
+        commit_refuse(request, status, error);
+        request->txnid = commit->applied.txnid;
+    }
+}
+
+bool group_end(struct commit *commit, struct commit_group *group)
+{
+    struct bts_error error;
+    enum bts_status status = group->status;
+
+    if (status != BTS_OK) {
+        error = group->error;
+    } else if (!group->changed) {
+        group_abort(commit);
+        return false;
+    } else {
+        status = buckets_flush(commit->buckets, &error);
+        if (status == BTS_OK)
+            status = pages_write(commit->pages, &error);
+    }
+    if (status != BTS_OK) {
+        group_abort(commit);
+        group_refuse(commit, group, status, &error);
+        group->status = status == BTS_IO ? BTS_IO : BTS_OK;
+        group->error = error;
+        return false;
+    }
+    space_group_end(commit->space);
+    group->state.root = buckets_root(commit->buckets);
+    group->state.page_count = space_page_count(commit->space);
+    group->state.log_position = commit->applied.log_position;
+    return true;
+}
+
+/* ---- log ---------------------------------------------------------------------------------- */
+
+static void group_write_task(struct worker_task *task)
+{
+    struct commit_group *group = (struct commit_group *)task;
+    struct commit *commit = group->commit;
+
+    /* relaxed: set on this thread, or while none of our tasks runs */
+    if (atomic_load_explicit(&commit->log_failed, memory_order_relaxed)) {
+        group->status = err_set(&group->error, BTS_IO, "%s: an earlier write failed",
+                                commit->files.pending_path);
+        return;
+    }
+    group->status =
+        pending_log_write(&commit->log, &group->buffer, &group->place, &group->error);
+    if (group->status != BTS_OK)
+        atomic_store_explicit(&commit->log_failed, true, memory_order_relaxed);
+}
+
+/* Alone and nothing in flight: the hand-off to a thread would cost more than it gives. */
+static bool group_goes_inline(const struct commit *commit, const struct commit_group *group)
+{
+    return !commit->log_worker.started ||
+           (commit->group_count == 1 && group->requests.first == group->requests.last &&
+            commit->waiting.first == NULL);
+}
+
+static void group_log(struct commit *commit, struct commit_group *group)
+{
+    pending_log_place(&commit->log, &group->buffer, group->state.txnid, commit->published.txnid,
+                      &group->place);
+    group->state.log_position = group->place.end;
+    group->has_frame = true;
+    commit->applied = group->state;
+    commit->group_count++;
+    group->task.run = group_write_task;
+    if (group_goes_inline(commit, group)) {
+        group_write_task(&group->task);
+        group->written = true;
+        group_settle(commit);
+    } else {
+        worker_submit(&commit->log_worker, &group->task);
+    }
+}
+
+/* ---- publish ------------------------------------------------------------------------------ */
+
+void group_publish(struct commit *commit, struct commit_group *group)
+{
+    const struct commit_state *state = &group->state;
+
+    publish(commit->beacon, state->txnid, state->root.root, state->root.depth, state->page_count);
+    commit->published = *state;
+    commit->counts.groups++;
+    commit->wake_due = true;
+    if (commit->dirty_since_ms == 0)
+        commit->dirty_since_ms = commit_now_ms();
+}
+
+void group_answer(struct commit *commit, struct commit_group *group)
+{
+    struct commit_request *request;
+
+    while ((request = commit_list_take(&group->requests)) != NULL)
+        commit_list_append(&commit->done, request);
+}
+
+static void group_take_written(struct commit *commit)
+{
+    struct worker_task *task;
+
+    if (!commit->log_worker.started)
+        return;
+    while ((task = worker_take(&commit->log_worker)) != NULL)
+        ((struct commit_group *)task)->written = true;
+}
+
+void group_settle(struct commit *commit)
+{
+    group_take_written(commit);
+    while (commit->group_count > 0 && commit->failed == BTS_OK) {
+        struct commit_group *group = &commit->groups[commit->group_first];
+        if (!group->written)
+            return;
+        if (group->status != BTS_OK) {
+            commit_fail(commit, group->status, &group->error);
+            return;
+        }
+        if (group->has_frame) {
+            commit->counts.syncs++;
+            space_published(commit->space, group->state.txnid);
+            group_publish(commit, group);
+        }
+        group_answer(commit, group);
+        commit->group_first = (commit->group_first + 1) % COMMIT_GROUPS_MAX;
+        commit->group_count--;
+    }
+}
+
+/* ---- pump --------------------------------------------------------------------------------- */
+
+/* The body that the waiting requests need, as far as one frame holds them. */
+static size_t group_estimate(const struct commit *commit)
+{
+    size_t most = pending_log_body_max(&commit->log);
+    size_t total = 0;
+
+    for (const struct commit_request *request = commit->waiting.first; request != NULL;
+         request = request->next) {
+        size_t need = pending_buffer_need(request->size);
+        if (need > most - total)
+            break;
+        total += need;
+    }
+    return total;
+}
+
+/* Makes room in the log.  False: a checkpoint has to come first. */
+static bool group_reserve(struct commit *commit, size_t body_max, enum bts_status *status,
+                          struct bts_error *error)
+{
+    *status = pending_log_reserve(&commit->log, body_max, error);
+    /* A full disk may be no matter once the log is shorter. */
+    if (*status == BTS_BUSY ||
+        (*status == BTS_NO_SPACE && commit->published.txnid > commit->checkpoint.meta.txnid)) {
+        commit->checkpoint_wanted = true;
+        schedule_begin_due(commit);
+        *status = pending_log_reserve(&commit->log, body_max, error);
+        return *status != BTS_BUSY && (*status != BTS_NO_SPACE || !commit->checkpoint_running);
+    }
+    return true;
+}
+
+/* Takes from `waiting` what fits, and applies it. */
+static void group_fill(struct commit *commit, struct commit_group *group, size_t body_max)
+{
+    size_t taken = 0;
+
+    while (commit->waiting.first != NULL && group->status == BTS_OK &&
+           pages_private_bytes(commit->pages) < COMMIT_GROUP_PRIVATE_MAX) {
+        size_t need = pending_buffer_need(commit->waiting.first->size);
+        if (need > body_max - taken)
+            return;
+        taken += need;
+        group_apply(commit, group, commit_list_take(&commit->waiting), true);
+    }
+}
+
+/* Forms one group.  False: not now. */
+static bool group_form(struct commit *commit)
+{
+    size_t body_max = group_estimate(commit);
+    struct bts_error error;
+    enum bts_status status;
+    struct commit_group *group;
+
+    if (!group_reserve(commit, body_max, &status, &error))
+        return false;
+    group = group_begin(commit);
+    if (status != BTS_OK) { /* no room in the log, and no hope: refused without a look */
+        group->status = status;
+        group->error = error;
+        commit_list_append(&group->requests, commit_list_take(&commit->waiting));
+    } else {
+        group_fill(commit, group, body_max);
+    }
+    if (group_end(commit, group)) {
+        group_log(commit, group);
+        return true;
+    }
+    /* Nothing to write: its answers only wait for the groups before it. */
+    commit->group_count++;
+    group->written = true;
+    group_settle(commit);
+    return true;
+}
+
+void group_pump(struct commit *commit)
+{
+    while (commit->failed == BTS_OK && commit->waiting.first != NULL && commit->large == NULL &&
+           commit->group_count < COMMIT_GROUPS_MAX) {
+        bool begun = large_is(commit, commit->waiting.first->size) ? large_begin(commit)
+                                                                   : group_form(commit);
+        if (!begun)
+            return;
+    }
+}
