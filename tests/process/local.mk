@@ -3,3 +3,19 @@
 
 # A reader written from doc/FORMAT.md alone, for the tests of the format.
 EXTRA_DIST += tests/process/format_reader.py
+
+# What they share: a scratch store, its daemon, children.
+harness_sources = tests/process/harness.c tests/process/harness.h
+harness_libs = libbtstore.la
+
+process_programs += tests/process/concurrency
+tests_process_concurrency_SOURCES = tests/process/concurrency.c $(harness_sources)
+tests_process_concurrency_LDADD = $(harness_libs)
+
+process_programs += tests/process/crash_safety
+tests_process_crash_safety_SOURCES = tests/process/crash_safety.c $(harness_sources)
+tests_process_crash_safety_LDADD = $(harness_libs)
+
+process_programs += tests/process/leak_safety
+tests_process_leak_safety_SOURCES = tests/process/leak_safety.c $(harness_sources)
+tests_process_leak_safety_LDADD = $(harness_libs)
