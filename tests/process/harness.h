@@ -51,8 +51,7 @@ void harness_init(struct harness *harness);
 
 /* Starts `btstored STORE --foreground` with up to 6 more arguments (NULL ends) and waits for it. */
 void harness_start(struct harness *harness, ...) __attribute__((sentinel));
-_Noreturn void harness_fail(const char *file, int line, const char *what, const char *format,
-                           ...)
+/* The same, but 0 or the exit status of a daemon that does not serve, and what it said. */
 int harness_try_start(struct harness *harness, char *said, size_t said_size, ...)
     __attribute__((sentinel));
 /* SIGKILL, and waits until it is gone. */
