@@ -9,6 +9,7 @@ src_read_libread_la_SOURCES = \
 	src/read/page_source.c src/read/page_source.h \
 	src/read/slots.c src/read/slots.h \
 	src/read/snapshot.h \
-	src/read/tree.c src/read/tree.h
+	src/read/tree.c src/read/tree.h \
+	src/read/tree_check.c src/read/tree_check.h src/read/tree_check_maps.c
 
 read_libs = src/read/libread.la $(format_libs) $(URCU_LIBS)

@@ -7,6 +7,14 @@
  * counts against bucket records, each page reached once.  Then compares what
  * was reached with the space map of the same state, page for page.
  *
+ *   tree_check_init, tree_check_walk, tree_check_maps or _bits: the verdict,
+ *   tree_check_fini
+ *
+ * A finding is one line for `report`, as
+ *   page 4711 (leaf of bucket "users"): key 7 not above key 6
+ * The walk goes on whatever it finds; the comparison at the end gives the
+ * verdict over both.  Checksums are computed anew, whatever was verified before.
+ *
  * Never fooled by hostile bytes: every page number is checked, depth is
  * capped, and a page reached twice is a finding, not a loop.
  */
@@ -16,41 +24,57 @@
 #include "format/meta.h"
 #include "read/tree.h"
 
+/* Lines given to `report`; one more then says how many were left out. */
+#define TREE_CHECK_REPORTS_MAX 1000u
+
 struct tree_check {
     const struct page_source *source;
     bts_check_report *report;  /* may be NULL */
     void *argument;
     struct bts_check_result result;
-    uint8_t *reached;          /* a bit per page; owned */
+    uint64_t finding_count;
+    struct bts_error first;    /* the first finding */
+    bool is_cut_off;           /* a page could not be read: what it leads to was not reached */
+    uint8_t *reached;          /* a bit per page, as in a space map; owned */
     pgno_t page_count;
     txnid_t txnid;
 };
 
-/* Prepares to check the state `txnid` of a file of `page_count` pages. */
+/*
+ * Prepares to check the state `txnid` of a file of `page_count` pages.  The
+ * fixed pages (metas and space maps) count as reached.  BTS_NO_MEMORY.
+ */
 BTS_MUST_USE enum bts_status tree_check_init(struct tree_check *check,
                                              const struct page_source *source, txnid_t txnid,
                                              pgno_t page_count, bts_check_report *report,
                                              void *argument, struct bts_error *error);
+/* Reports how many findings were left out, if any, and frees. */
 void tree_check_fini(struct tree_check *check);
 
-/* Walks everything below the directory root; findings are reported and counted. */
+/* Walks everything below the directory root.  BTS_OK whatever it finds; BTS_NO_MEMORY. */
 BTS_MUST_USE enum bts_status tree_check_walk(struct tree_check *check, pgno_t root, uint32_t depth,
                                              uint64_t bucket_count, struct bts_error *error);
 
 /*
  * Compares what was reached with the maps of checkpoint `check->txnid`: per
- * group the newest valid copy at or before it.  No usable copy is damage.
+ * group the newest valid copy at or before it.  No usable copy is a finding.
+ * BTS_OK: nothing was found, by this or by the walk.  BTS_DAMAGED: how many
+ * findings, and the first.
  */
 BTS_MUST_USE enum bts_status tree_check_maps(struct tree_check *check, struct bts_error *error);
 
 /*
- * The same comparison with bits that the caller holds (one per page, as in a
- * space map page, groups back to back without headers).
+ * The same with bits that the caller holds (one per page, as in a space map
+ * page, groups back to back without headers).
  */
 BTS_MUST_USE enum bts_status tree_check_bits(struct tree_check *check, const uint8_t *bits,
                                              struct bts_error *error);
 
-/* Whether anything was found. */
+/* Whether anything was found so far. */
 bool tree_check_failed(const struct tree_check *check);
+
+/* Counts and reports a finding: how those who check more than trees join in. */
+__attribute__((format(printf, 2, 3))) void tree_check_find(struct tree_check *check,
+                                                           const char *format, ...);
 
 #endif

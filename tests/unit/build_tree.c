@@ -40,6 +40,8 @@ void build_init(struct build *build, size_t page_size, pgno_t page_room)
     build->pages = mmap(NULL, (size_t)page_room * page_size, PROT_NONE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     assert(build->pages != MAP_FAILED);
+    build->used = calloc(page_room / 8 + 1, 1);
+    assert(build->used != NULL);
     build_grow(build, 4);
     build->source.base = build->pages;
     build->source.verified = calloc(page_room, sizeof(uint32_t));
@@ -53,6 +55,7 @@ void build_fini(struct build *build)
 {
     munmap(build->pages, (size_t)build->page_room * build->page_size);
     free((void *)(uintptr_t)build->source.verified);
+    free(build->used);
 }
 
 struct page_header *build_page(const struct build *build, pgno_t pgno)
@@ -85,6 +88,8 @@ pgno_t build_claim(struct build *build, pgno_t count)
         if (space_map_is_fixed(p, build->page_size))
             first = p + 1;
     build_grow(build, first + count);
+    for (pgno_t p = first; p < first + count; p++)
+        build->used[p / 8] |= (uint8_t)(1u << p % 8);
     return first;
 }
 
@@ -269,7 +274,9 @@ static void build_maps(struct build *build)
          g++) {
         memset(bits, 0, group_pages / 8);
         for (pgno_t p = 0; p < group_pages && g * group_pages + p < build->page_count; p++)
-            bits[p / 8] |= (uint8_t)(1u << p % 8);
+            if (space_map_is_fixed(g * group_pages + p, build->page_size) ||
+                (build->used[(g * group_pages + p) / 8] >> p % 8 & 1) != 0)
+                bits[p / 8] |= (uint8_t)(1u << p % 8);
         for (unsigned copy = 0; copy < 2; copy++)
             space_map_encode(build_page(build, space_map_pgno(g, copy, build->page_size)),
                              build->page_size, g, copy, build->txnid - copy, bits);

@@ -32,6 +32,7 @@ struct build {
     unsigned leaf_entries_max;    /* to make trees deep; 0: as many as fit */
     unsigned inner_children_max;  /* 3 or more; 0: as many as fit */
     _Atomic uint64_t page_count;  /* the high-water mark */
+    uint8_t *used;                /* a bit per page: fixed or claimed */
     struct page_source source;
 };
 
@@ -57,7 +58,7 @@ struct tree_view build_view(const struct build *build, const struct bucket_recor
 struct bucket_record build_directory(struct build *build, const char *const *names,
                                      const struct bucket_record *records, size_t count);
 
-/* Writes both metas, and the space maps as of build->txnid: every page below the mark is in use. */
+/* Writes both metas, and the space maps as of build->txnid. */
 void build_finish(struct build *build, const struct bucket_record *directory);
 
 /* ---- keys -------------------------------------------------------------------- */

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tree_check_maps: hold what a walk has reached against the space map.
+ *
+ * Neighbouring pages with the same fault make one finding: a lost subtree or
+ * run is one line, not thousands.
+ */
+#include "format/space_map.h"
+#include "read/tree_check.h"
+
+#include "base/err.h"
+
+/* What can be wrong about a page's bit. */
+enum check_fault {
+    CHECK_FAULT_NONE,
+    CHECK_FAULT_LEAKED,
+    CHECK_FAULT_MISSING,
+    CHECK_FAULT_ABOVE,
+};
+
+/* Pages [first, end) that share a fault; end is where the comparison stands. */
+struct check_stretch {
+    enum check_fault fault;
+    uint64_t first;
+    uint64_t end;
+};
+
+static void check_stretch_report(struct tree_check *check, const struct check_stretch *stretch)
+{
+    static const char *const texts[] = {
+        [CHECK_FAULT_LEAKED] = "in use by the space map, but nothing leads there",
+        [CHECK_FAULT_MISSING] = "in use, but free by the space map",
+        [CHECK_FAULT_ABOVE] = "in use by the space map, but beyond the end of the store",
+    };
+    const char *unread = stretch->fault == CHECK_FAULT_LEAKED && check->is_cut_off
+                             ? " that could be read"
+                             : "";
+
+    if (stretch->fault == CHECK_FAULT_NONE)
+        return;
+    if (stretch->end - stretch->first == 1)
+        tree_check_find(check, "page %llu: %s%s", (unsigned long long)stretch->first,
+                        texts[stretch->fault], unread);
+    else
+        tree_check_find(check, "pages %llu to %llu: %s%s", (unsigned long long)stretch->first,
+                        (unsigned long long)stretch->end - 1, texts[stretch->fault], unread);
+}
+
+/* Adds page `stretch->end` and its fault. */
+static void check_stretch_add(struct tree_check *check, struct check_stretch *stretch,
+                              enum check_fault fault)
+{
+    if (fault != stretch->fault) {
+        check_stretch_report(check, stretch);
+        stretch->fault = fault;
+        stretch->first = stretch->end;
+    }
+    stretch->end++;
+    check->result.leaked += fault == CHECK_FAULT_LEAKED;
+    check->result.missing += fault == CHECK_FAULT_MISSING;
+}
+
+/* Ends a stretch where there is nothing to compare, and goes on at `page`. */
+static void check_stretch_skip(struct tree_check *check, struct check_stretch *stretch,
+                               uint64_t page)
+{
+    check_stretch_report(check, stretch);
+    *stretch = (struct check_stretch){CHECK_FAULT_NONE, page, page};
+}
+
+/* Compares `count` pages from stretch->end, a multiple of 8, with bits[0] on. */
+static void check_compare(struct tree_check *check, struct check_stretch *stretch,
+                          const uint8_t *bits, uint64_t count)
+{
+    uint64_t start = stretch->end;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t page = start + i;
+        bool mapped = (bits[i / 8] >> i % 8 & 1) != 0;
+        bool reached = page < check->page_count &&
+                       (check->reached[page / 8] >> page % 8 & 1) != 0;
+        enum check_fault fault = CHECK_FAULT_NONE;
+
+        check->result.mapped += mapped;
+        if (mapped && page >= check->page_count)
+            fault = CHECK_FAULT_ABOVE;
+        else if (mapped && !reached)
+            fault = CHECK_FAULT_LEAKED;
+        else if (reached && !mapped)
+            fault = CHECK_FAULT_MISSING;
+        check_stretch_add(check, stretch, fault);
+    }
+}
+
+/* The page, if it may be touched. */
+static const struct page_header *check_map_page(const struct tree_check *check, pgno_t pgno)
+{
+    const struct page_source *source = check->source;
+
+    if (pgno >= atomic_load_explicit(source->page_count, memory_order_relaxed) ||
+        pgno >= source->page_limit)
+        return NULL;
+    return (const struct page_header *)(source->base + ((size_t)pgno << source->page_shift));
+}
+
+/* The newest copy of a group's map that belongs to the state; NULL: `why` says why not. */
+static const struct page_header *check_choose_map(const struct tree_check *check, uint32_t group,
+                                                  struct bts_error *why)
+{
+    size_t page_size = page_source_page_size(check->source);
+    const struct page_header *chosen = NULL;
+
+    err_set(why, BTS_DAMAGED, "beyond the end of the file");
+    for (unsigned copy = 0; copy < 2; copy++) {
+        const struct page_header *page =
+            check_map_page(check, space_map_pgno(group, copy, page_size));
+
+        if (page == NULL || space_map_check(page, page_size, group, copy, why) != BTS_OK)
+            continue;
+        if (page->txnid > check->txnid)
+            err_set(why, BTS_DAMAGED, "of transaction %llu, after the state",
+                    (unsigned long long)page->txnid);
+        else if (chosen == NULL || page->txnid > chosen->txnid)
+            chosen = page;
+    }
+    return chosen;
+}
+
+static enum bts_status check_verdict(const struct tree_check *check, struct bts_error *error)
+{
+    if (check->finding_count == 0)
+        return BTS_OK;
+    return err_set(error, BTS_DAMAGED, "%llu findings, the first: %s",
+                   (unsigned long long)check->finding_count, check->first.text);
+}
+
+enum bts_status tree_check_maps(struct tree_check *check, struct bts_error *error)
+{
+    size_t page_size = page_source_page_size(check->source);
+    uint64_t group_pages = space_map_group_pages(page_size);
+    uint32_t group_count = space_map_group_count(check->page_count, page_size);
+    struct check_stretch stretch = {CHECK_FAULT_NONE, 0, 0};
+    struct bts_error why;
+
+    for (uint32_t group = 0; group < group_count; group++) {
+        const struct page_header *map = check_choose_map(check, group, &why);
+
+        if (map != NULL) {
+            check_compare(check, &stretch, space_map_bits(map), group_pages);
+            continue;
+        }
+        check_stretch_skip(check, &stretch, (group + 1) * group_pages);
+        check->result.damaged++;
+        tree_check_find(check, "page %u (space map of pages %llu to %llu): no usable copy: %s",
+                        space_map_pgno(group, 0, page_size),
+                        (unsigned long long)(group * group_pages),
+                        (unsigned long long)((group + 1) * group_pages - 1), why.text);
+    }
+    check_stretch_report(check, &stretch);
+    return check_verdict(check, error);
+}
+
+enum bts_status tree_check_bits(struct tree_check *check, const uint8_t *bits,
+                                struct bts_error *error)
+{
+    struct check_stretch stretch = {CHECK_FAULT_NONE, 0, 0};
+
+    check_compare(check, &stretch, bits, check->page_count);
+    check_stretch_report(check, &stretch);
+    return check_verdict(check, error);
+}

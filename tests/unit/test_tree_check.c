@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: MIT */
+/* tree_check: a whole store has no findings, and no fault goes unseen. */
+#include "read/tree_check.h"
+
+#include "base/bytes.h"
+#include "build_tree.h"
+#include "format/inner.h"
+#include "format/space_map.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct build build;
+static struct bucket_record directory;
+static struct bucket_record records[4];
+static struct build_entries entries[4];
+static const char *const names[] = {"accounts", "default", "empty", "users"};
+
+/* What the check reported, line by line. */
+static char lines[TREE_CHECK_REPORTS_MAX + 2][BTS_ERROR_TEXT_MAX];
+static size_t line_count;
+static struct bts_check_result result;
+static struct bts_error verdict;
+
+static void collect(void *argument, const char *text)
+{
+    ck_assert_ptr_eq(argument, lines);
+    ck_assert_uint_lt(line_count, TREE_CHECK_REPORTS_MAX + 1);
+    snprintf(lines[line_count++], BTS_ERROR_TEXT_MAX, "%s", text);
+}
+
+/* Checks the whole store with the newer of its maps, or with `bits`. */
+static enum bts_status check_with(const uint8_t *bits)
+{
+    struct tree_check check;
+    enum bts_status status;
+
+    line_count = 0;
+    ck_assert_int_eq(tree_check_init(&check, &build.source, build.txnid,
+                                     (pgno_t)build.page_count, collect, lines, NULL),
+                     BTS_OK);
+    ck_assert_int_eq(tree_check_walk(&check, directory.root, directory.depth,
+                                     directory.entry_count, NULL),
+                     BTS_OK);
+    status = bits != NULL ? tree_check_bits(&check, bits, &verdict)
+                          : tree_check_maps(&check, &verdict);
+    ck_assert_int_eq(status == BTS_DAMAGED, tree_check_failed(&check));
+    ck_assert_int_eq(status == BTS_DAMAGED, line_count > 0);
+    result = check.result;
+    tree_check_fini(&check);
+    return status;
+}
+
+static bool was_reported(const char *text)
+{
+    for (size_t i = 0; i < line_count; i++)
+        if (strstr(lines[i], text) != NULL)
+            return true;
+    return false;
+}
+
+static void assert_reported(const char *text)
+{
+    for (size_t i = 0; i < line_count && !was_reported(text); i++)
+        printf("reported: %s\n", lines[i]);
+    ck_assert_msg(was_reported(text), "not reported: %s", text);
+}
+
+/* The check reports this, naming page `pgno`. */
+static void assert_found(pgno_t pgno, const char *text)
+{
+    char line[BTS_ERROR_TEXT_MAX];
+
+    snprintf(line, sizeof(line), "page %u (%s", pgno, text);
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    assert_reported(line);
+}
+
+static void plant(size_t page_size, unsigned leaf_max, unsigned children_max)
+{
+    static const enum build_keys kinds[] = {BUILD_KEYS_DENSE, BUILD_KEYS_URL, BUILD_KEYS_RANDOM,
+                                            BUILD_KEYS_PREFIX};
+    static const size_t counts[] = {300, 1500, 0, 400};
+    struct build_random random = {page_size};
+
+    build_init(&build, page_size, 40000);
+    build.leaf_entries_max = leaf_max;
+    build.inner_children_max = children_max;
+    for (unsigned i = 0; i < 4; i++) {
+        build_entries_init(&entries[i], &random, kinds[i], page_size, counts[i], 20000);
+        records[i] = build_tree(&build, i == 1 ? 0 : i + 10, entries[i].entry, entries[i].count);
+    }
+}
+
+static void finish(void)
+{
+    directory = build_directory(&build, names, records, 4);
+    build_finish(&build, &directory);
+}
+
+static void plant_store(void)
+{
+    plant(4096, 20, 8);
+    finish();
+}
+
+static void fell(void)
+{
+    for (unsigned i = 0; i < 4; i++)
+        build_entries_fini(&entries[i]);
+    build_fini(&build);
+}
+
+/* The leftmost page of that level in a bucket. */
+static pgno_t leftmost(const struct bucket_record *record, unsigned level)
+{
+    pgno_t pgno = record->root;
+
+    for (unsigned at = record->depth - 1; at > level; at--)
+        pgno = inner_children(build_page(&build, pgno))[0];
+    return pgno;
+}
+
+/* The first run of a bucket whose leaves carry one, and the leaf. */
+static pgno_t some_run(const struct bucket_record *record, pgno_t *leaf)
+{
+    for (pgno_t p = 4; p < build.page_count; p++) {
+        const struct page_header *page = build_page(&build, p);
+
+        for (unsigned i = 0; page->pgno == p && page->type == PAGE_LEAF &&
+                             page->bucket == record->id && i < leaf_count(page);
+             i++)
+            if (leaf_entry_at(page, i).is_run) {
+                *leaf = p;
+                return leaf_entry_at(page, i).run_pgno;
+            }
+    }
+    ck_abort_msg("no run");
+    return 0;
+}
+
+START_TEST(whole_stores_have_no_findings)
+{
+    static const struct {
+        size_t page_size;
+        unsigned leaf_max;
+        unsigned children_max;
+    } shapes[] = {{4096, 0, 0}, {4096, 20, 8}, {4096, 2, 3}, {65536, 0, 0}, {65536, 10, 3}};
+
+    for (unsigned i = 0; i < 5; i++) {
+        plant(shapes[i].page_size, shapes[i].leaf_max, shapes[i].children_max);
+        finish();
+        if (check_with(NULL) != BTS_OK)
+            ck_abort_msg("%s", lines[0]);
+        ck_assert_uint_eq(result.txnid, build.txnid);
+        ck_assert_uint_eq(result.page_count, build.page_count);
+        ck_assert_uint_eq(result.reachable, build.page_count);
+        ck_assert_uint_eq(result.mapped, build.page_count);
+        ck_assert_uint_eq(result.leaked + result.missing + result.damaged, 0);
+        fell();
+    }
+}
+END_TEST
+
+START_TEST(a_store_of_several_map_groups_is_compared_to_its_end)
+{
+    uint8_t *value = calloc(1, 60 << 20);
+    struct build_entry entry[3];
+
+    for (unsigned i = 0; i < 3; i++)
+        entry[i] = (struct build_entry){(const uint8_t *)"abc" + i, 1, value, 60 << 20};
+    build_init(&build, 4096, 70000);
+    records[0] = build_tree(&build, 0, entry, 3);
+    directory = build_directory(&build, names + 1, records, 1);
+    build_finish(&build, &directory);
+    ck_assert_uint_gt(build.page_count, 32512);
+    ck_assert_int_eq(check_with(NULL), BTS_OK);
+    ck_assert_uint_eq(result.mapped, result.reachable);
+    ck_assert_uint_lt(result.reachable, build.page_count);
+    build_claim(&build, 5);
+    build_finish(&build, &directory);
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    ck_assert_uint_eq(line_count, 1);
+    ck_assert_uint_eq(result.leaked, 5);
+    build_page(&build, space_map_pgno(1, 0, 4096))->crc ^= 1;
+    build_page(&build, space_map_pgno(1, 1, 4096))->crc ^= 1;
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    assert_reported("page 32512 (space map of pages 32512 to 65023): no usable copy: checksum");
+    ck_assert_uint_eq(line_count, 1);
+    build_fini(&build);
+    free(value);
+}
+END_TEST
+
+/* One bit anywhere in any page that is in use. */
+START_TEST(every_flipped_bit_is_found)
+{
+    struct build_random random = {9};
+
+    plant_store();
+    for (pgno_t p = 4; p < build.page_count; p++) {
+        uint8_t *byte = (uint8_t *)build_page(&build, p) + build_random_below(&random, 4096);
+        uint8_t flip = (uint8_t)(1u << build_random_below(&random, 8));
+
+        *byte ^= flip;
+        ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+        ck_assert_uint_ge(result.damaged, 1);
+        *byte ^= flip;
+        if (p > 200)
+            p += 7;
+    }
+    ck_assert_int_eq(check_with(NULL), BTS_OK);
+    fell();
+}
+END_TEST
+
+START_TEST(a_page_that_was_verified_before_is_checked_anew)
+{
+    plant_store();
+    ck_assert_int_eq(check_with(NULL), BTS_OK);
+    build_page(&build, leftmost(&records[3], 0))->crc ^= 1;
+    assert_found(leftmost(&records[3], 0), "leaf of bucket \"users\"): checksum");
+    fell();
+}
+END_TEST
+
+START_TEST(keys_out_of_order_are_named)
+{
+    pgno_t pgno;
+    uint8_t *cell;
+
+    plant_store();
+    pgno = leftmost(&records[3], 0);
+    cell = (uint8_t *)(uintptr_t)leaf_cell(build_page(&build, pgno), 7);
+    memcpy(cell + LEAF_CELL_HEADER_SIZE, "uses", 4);
+    ((uint8_t *)build_page(&build, pgno))[PAGE_HEADER_SIZE + 7] =
+        leaf_fingerprint(cell + LEAF_CELL_HEADER_SIZE, leaf_cell_key_size(cell));
+    build_reseal(&build, pgno);
+    assert_found(pgno, "leaf of bucket \"users\"): entry 8: key is not above the one before");
+    fell();
+}
+END_TEST
+
+START_TEST(a_leaf_outside_its_separators_is_found)
+{
+    pgno_t inner, left, right;
+    struct page_header *page;
+
+    plant_store();
+    inner = leftmost(&records[1], 1);
+    page = build_page(&build, inner);
+    left = inner_children(page)[0];
+    right = inner_children(page)[1];
+    inner_set_child(page, 0, right);
+    inner_set_child(page, 1, left);
+    build_reseal(&build, inner);
+    assert_found(left, "leaf of bucket \"default\"): its first key lies before");
+    assert_found(right, "leaf of bucket \"default\"): its last key lies behind");
+    fell();
+}
+END_TEST
+
+START_TEST(an_inner_page_outside_its_separators_is_found)
+{
+    pgno_t inner, left, right;
+    struct page_header *page;
+
+    plant_store();
+    inner = leftmost(&records[1], 2);
+    page = build_page(&build, inner);
+    left = inner_children(page)[0];
+    right = inner_children(page)[1];
+    inner_set_child(page, 0, right);
+    inner_set_child(page, 1, left);
+    build_reseal(&build, inner);
+    assert_found(left, "inner page of bucket \"default\"): its first key lies before");
+    assert_found(right, "inner page of bucket \"default\"): its last key lies behind");
+    fell();
+}
+END_TEST
+
+START_TEST(a_page_reached_twice_is_a_finding_and_no_loop)
+{
+    pgno_t inner, left;
+
+    plant_store();
+    inner = leftmost(&records[1], 1);
+    left = inner_children(build_page(&build, inner))[0];
+    inner_set_child(build_page(&build, inner), 1, left);
+    build_reseal(&build, inner);
+    assert_found(left, "leaf of bucket \"default\"): reached twice");
+    ck_assert_uint_gt(result.leaked, 0);
+    inner_set_child(build_page(&build, inner), 1, inner);
+    build_reseal(&build, inner);
+    assert_found(inner, "leaf of bucket \"default\"): reached twice");
+    inner_set_child(build_page(&build, inner), 1, 3);
+    build_reseal(&build, inner);
+    assert_found(3, "leaf of bucket \"default\"): is a meta or space map page");
+    inner_set_child(build_page(&build, inner), 1, (pgno_t)build.page_count);
+    build_reseal(&build, inner);
+    assert_found((pgno_t)build.page_count,
+                 "leaf of bucket \"default\"): beyond the end of the store");
+    inner_set_child(build_page(&build, inner), 1, UINT32_MAX);
+    build_reseal(&build, inner);
+    assert_found(UINT32_MAX, "leaf of bucket \"default\"): beyond the end of the store");
+    fell();
+}
+END_TEST
+
+START_TEST(two_buckets_that_share_a_page_are_found)
+{
+    plant(4096, 20, 8);
+    records[0].root = records[3].root;
+    records[0].depth = records[3].depth;
+    finish();
+    assert_found(records[3].root, "inner page of bucket \"users\"): reached twice");
+    assert_reported("(inner page of bucket \"accounts\"): belongs to bucket 13, expected 10");
+    ck_assert_uint_gt(result.leaked, 0);
+    fell();
+}
+END_TEST
+
+START_TEST(wrong_levels_types_births_and_owners_are_found)
+{
+    pgno_t inner, leaf;
+    struct page_header *page;
+
+    plant_store();
+    inner = leftmost(&records[1], 1);
+    leaf = leftmost(&records[1], 0);
+    page = build_page(&build, leaf);
+    page->txnid++;
+    build_reseal(&build, leaf);
+    assert_found(leaf, "leaf of bucket \"default\"): born in transaction 11, after 10");
+    page->txnid--;
+    page->bucket = 12;
+    build_reseal(&build, leaf);
+    assert_found(leaf, "leaf of bucket \"default\"): belongs to bucket 12, expected 0");
+    ck_assert_uint_eq(line_count, 1);
+    page->bucket = 0;
+    build_reseal(&build, leaf);
+    inner_set_child(build_page(&build, leftmost(&records[1], 2)), 0, leaf);
+    build_reseal(&build, leftmost(&records[1], 2));
+    assert_found(leaf, "inner page of bucket \"default\"): type 4 of level 0");
+    ck_assert_uint_gt(result.leaked, 0);
+    (void)inner;
+    fell();
+}
+END_TEST
+
+START_TEST(empty_leaves_and_lonely_children_are_found)
+{
+    pgno_t inner, leaf;
+    struct page_header *page;
+    pgno_t only;
+
+    plant_store();
+    leaf = leftmost(&records[3], 0);
+    page = build_page(&build, leaf);
+    leaf_remove(page, 4096, 0, leaf_count(page));
+    build_reseal(&build, leaf);
+    assert_found(leaf, "leaf of bucket \"users\"): holds no entry");
+    assert_reported("record of bucket \"users\": 380 entries, expected 400");
+    inner = leftmost(&records[1], 1);
+    page = build_page(&build, inner);
+    only = inner_children(page)[0];
+    page_init(page, 4096, PAGE_INNER, 1, inner, 0, 10);
+    ck_assert(inner_build(page, 4096, NULL, &only, 0));
+    build_reseal(&build, inner);
+    assert_found(inner, "inner page of bucket \"default\"): leads to one page only");
+    fell();
+}
+END_TEST
+
+START_TEST(runs_are_verified_and_reached)
+{
+    pgno_t leaf, run;
+    struct page_header *page;
+
+    plant_store();
+    run = some_run(&records[1], &leaf);
+    page = build_page(&build, run);
+    ((uint8_t *)page)[900] ^= 1;
+    assert_found(run, "run of bucket \"default\"): checksum");
+    ((uint8_t *)page)[900] ^= 1;
+    page->bucket = 10;
+    build_reseal(&build, run);
+    assert_found(run, "run of bucket \"default\"): belongs to bucket 10, expected 0");
+    page->bucket = 0;
+    build_reseal(&build, run);
+    ck_assert_int_eq(check_with(NULL), BTS_OK);
+    for (unsigned i = 0; i < leaf_count(build_page(&build, leaf)); i++)
+        if (leaf_entry_at(build_page(&build, leaf), i).run_pgno == run)
+            leaf_remove(build_page(&build, leaf), 4096, i, 1);
+    build_reseal(&build, leaf);
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    assert_reported("pages of runs, expected");
+    assert_reported("entries, expected");
+    ck_assert_uint_eq(result.leaked, page_run_pages(page->run_length, 4096));
+    fell();
+}
+END_TEST
+
+START_TEST(two_values_in_one_run_are_found)
+{
+    uint8_t value[5000] = {1};
+    struct build_entry two[] = {{(const uint8_t *)"a", 1, value, sizeof(value)},
+                                {(const uint8_t *)"b", 1, value, sizeof(value)}};
+    struct leaf_entry first;
+
+    build_init(&build, 4096, 100);
+    records[0] = build_tree(&build, 0, two, 2);
+    first = leaf_entry_at(build_page(&build, records[0].root), 0);
+    ck_assert(leaf_replace_run(build_page(&build, records[0].root), 4096, 1, first.run_pgno,
+                               first.value_size));
+    build_reseal(&build, records[0].root);
+    directory = build_directory(&build, names + 1, records, 1);
+    build_finish(&build, &directory);
+    assert_found(first.run_pgno, "run of bucket \"default\"): reached twice");
+    build_fini(&build);
+}
+END_TEST
+
+START_TEST(wrong_counts_are_found)
+{
+    plant(4096, 20, 8);
+    records[0].entry_count++;
+    records[1].leaf_pages++;
+    records[3].inner_pages++;
+    records[3].run_pages--;
+    finish();
+    directory.entry_count = 5;
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    assert_reported("record of bucket \"accounts\": ");
+    assert_reported("record of bucket \"default\": ");
+    assert_reported(" leaves, expected ");
+    assert_reported("record of bucket \"users\": ");
+    assert_reported(" inner pages, expected ");
+    assert_reported(" pages of runs, expected ");
+    assert_reported("record of the bucket directory: 4 entries, expected 5");
+    ck_assert_uint_eq(line_count, 5);
+    ck_assert_uint_eq(result.damaged, 0);
+    ck_assert_msg(strncmp(verdict.text, "5 findings, the first: record of", 32) == 0, "%s",
+                  verdict.text);
+    fell();
+}
+END_TEST
+
+START_TEST(bucket_numbers_are_distinct_and_the_default_is_there)
+{
+    plant(4096, 20, 8);
+    records[2].id = 10;
+    finish();
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    assert_reported("two buckets have number 10");
+    ck_assert_uint_eq(line_count, 1);
+    directory = build_directory(&build, names, records, 1);
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    assert_reported("bucket 0, \"default\", is not there");
+    fell();
+}
+END_TEST
+
+START_TEST(a_damaged_record_is_found)
+{
+    struct page_header *leaf;
+    uint8_t *cell;
+
+    plant_store();
+    leaf = build_page(&build, directory.root);
+    cell = (uint8_t *)(uintptr_t)leaf_cell(leaf, 0);
+    memset(cell + LEAF_CELL_HEADER_SIZE + strlen(names[0]) + 12, 0xee, 4);
+    build_reseal(&build, directory.root);
+    assert_found(directory.root, "leaf of the bucket directory): bucket record 10: reserved bits");
+    assert_reported("in use by the space map, but nothing leads there that could be read");
+    directory.depth = 77;
+    assert_found(directory.root, "root of the bucket directory): root of a tree of 77 levels");
+    fell();
+}
+END_TEST
+
+START_TEST(leaked_and_missing_pages_are_found_in_stretches)
+{
+    uint8_t *bits = calloc(1, 40000 / 8);
+
+    plant_store();
+    for (pgno_t p = 0; p < build.page_count; p++)
+        bits[p / 8] |= (uint8_t)(1u << p % 8);
+    ck_assert_int_eq(check_with(bits), BTS_OK);
+    bits[17] = 0xf3;
+    bits[20] = 0x7f;
+    ck_assert_int_eq(check_with(bits), BTS_DAMAGED);
+    ck_assert_uint_eq(line_count, 2);
+    ck_assert_str_eq(lines[0], "pages 138 to 139: in use, but free by the space map");
+    ck_assert_str_eq(lines[1], "page 167: in use, but free by the space map");
+    ck_assert_uint_eq(result.missing, 3);
+    ck_assert_uint_eq(result.mapped, build.page_count - 3);
+    bits[17] = bits[20] = 0xff;
+    build_claim(&build, 2);
+    bits[(build.page_count - 1) / 8] |= (uint8_t)(1u << (build.page_count - 1) % 8);
+    bits[(build.page_count - 2) / 8] |= (uint8_t)(1u << (build.page_count - 2) % 8);
+    ck_assert_int_eq(check_with(bits), BTS_DAMAGED);
+    ck_assert_uint_eq(line_count, 1);
+    ck_assert_uint_eq(result.leaked, 2);
+    ck_assert_ptr_nonnull(strstr(lines[0], "in use by the space map, but nothing leads there"));
+    fell();
+    free(bits);
+}
+END_TEST
+
+/* Rewrites one copy of the map of group 0 with all pages in use up to `page_count`. */
+static void write_map(unsigned copy, txnid_t txnid, uint64_t page_count)
+{
+    uint8_t bits[4096 - PAGE_HEADER_SIZE] = {0};
+
+    for (pgno_t p = 0; p < page_count; p++)
+        bits[p / 8] |= (uint8_t)(1u << p % 8);
+    space_map_encode(build_page(&build, 2 + copy), 4096, 0, copy, txnid, bits);
+}
+
+START_TEST(the_newest_map_at_or_before_the_state_counts)
+{
+    plant_store();
+    write_map(0, 9, build.page_count);
+    write_map(1, 11, 10);
+    ck_assert_int_eq(check_with(NULL), BTS_OK);
+    write_map(1, 10, 10);
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    ck_assert_uint_eq(result.missing, build.page_count - 10);
+    write_map(1, 10, build.page_count);
+    write_map(0, 3, 10);
+    ck_assert_int_eq(check_with(NULL), BTS_OK);
+    build_page(&build, 2)->crc ^= 1;
+    ck_assert_int_eq(check_with(NULL), BTS_OK);
+    write_map(1, 11, build.page_count);
+    assert_found(2, "space map of pages 0 to 32511): no usable copy");
+    write_map(0, 10, build.page_count + 1);
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    assert_reported("in use by the space map, but beyond the end of the store");
+    fell();
+}
+END_TEST
+
+START_TEST(beyond_a_thousand_reports_one_line_says_how_many_more)
+{
+    plant(4096, 1, 0);
+    finish();
+    for (pgno_t p = 4; p < build.page_count; p++)
+        if (build_page(&build, p)->pgno == p && build_page(&build, p)->type == PAGE_LEAF &&
+            build_page(&build, p)->bucket == 0)
+            build_page(&build, p)->crc ^= 1;
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    ck_assert_uint_eq(line_count, TREE_CHECK_REPORTS_MAX + 1);
+    ck_assert_ptr_nonnull(strstr(lines[TREE_CHECK_REPORTS_MAX], " more findings are not shown"));
+    ck_assert_uint_eq(result.damaged, records[1].leaf_pages);
+    fell();
+}
+END_TEST
+
+/* Random bytes under true checksums: anything may be reported, nothing may happen. */
+START_TEST(hostile_pages_with_true_checksums_do_no_harm)
+{
+    struct build_random random = {12};
+    uint8_t saved[4096];
+    unsigned found = 0;
+
+    plant_store();
+    for (unsigned round = 0; round < 1500; round++) {
+        pgno_t p = 4 + (pgno_t)build_random_below(&random, build.page_count - 4);
+        struct page_header *page = build_page(&build, p);
+
+        if (round % 5 == 0)
+            p = directory.root;
+        page = build_page(&build, p);
+        if (page->pgno != p || page->type == PAGE_RUN)
+            continue;
+        memcpy(saved, page, 4096);
+        for (unsigned i = 0; i < 4; i++)
+            ((uint8_t *)page)[4 + build_random_below(&random, round % 2 != 0 ? 200 : 4092)] =
+                (uint8_t)build_random(&random);
+        page_seal(page, 4096);
+        found += check_with(NULL) == BTS_DAMAGED;
+        memcpy(page, saved, 4096);
+    }
+    ck_assert_uint_gt(found, 300);
+    ck_assert_int_eq(check_with(NULL), BTS_OK);
+    fell();
+}
+END_TEST
+
+int main(void)
+{
+    return UNIT_RUN("tree_check", whole_stores_have_no_findings,
+                    a_store_of_several_map_groups_is_compared_to_its_end,
+                    every_flipped_bit_is_found, a_page_that_was_verified_before_is_checked_anew,
+                    keys_out_of_order_are_named, a_leaf_outside_its_separators_is_found,
+                    an_inner_page_outside_its_separators_is_found,
+                    a_page_reached_twice_is_a_finding_and_no_loop,
+                    two_buckets_that_share_a_page_are_found,
+                    wrong_levels_types_births_and_owners_are_found,
+                    empty_leaves_and_lonely_children_are_found, runs_are_verified_and_reached,
+                    two_values_in_one_run_are_found, wrong_counts_are_found,
+                    bucket_numbers_are_distinct_and_the_default_is_there,
+                    a_damaged_record_is_found, leaked_and_missing_pages_are_found_in_stretches,
+                    the_newest_map_at_or_before_the_state_counts,
+                    beyond_a_thousand_reports_one_line_says_how_many_more,
+                    hostile_pages_with_true_checksums_do_no_harm);
+}
