@@ -1,5 +1,16 @@
 # SPDX-License-Identifier: MIT
 # btstore, the command: public API only, so it links libbtstore and nothing else.
 bin_PROGRAMS += btstore
-btstore_SOURCES = cli/main.c
+btstore_SOURCES = cli/main.c cli/cli.h cli/text.c \
+	cli/cmd_bucket.c \
+	cli/cmd_buckets.c \
+	cli/cmd_check.c \
+	cli/cmd_checkpoint.c \
+	cli/cmd_del.c \
+	cli/cmd_get.c \
+	cli/cmd_put.c \
+	cli/cmd_readers.c \
+	cli/cmd_scan.c \
+	cli/cmd_socket.c \
+	cli/cmd_stat.c
 btstore_LDADD = libbtstore.la

@@ -17,6 +17,7 @@ src_client_libclient_la_SOURCES = \
 	src/client/snapshot.c src/client/snapshot_private.h \
 	src/client/stat.c \
 	src/client/store.c src/client/store.h \
+	src/client/store_check.c \
 	src/client/tool.c src/client/tool.h \
 	src/client/wait.c \
 	src/client/write.c

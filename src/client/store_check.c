@@ -177,15 +177,9 @@ static enum bts_status store_check_run(const struct page_source *source,
     if (check->lost > 0) {
         tree_check_find(&walk, "space map: %u groups have no usable copy", check->lost);
     }
-    if (check->bits != NULL) {
-        tree_check_bits(&walk, check->bits);
-    } else {
-        tree_check_maps(&walk);
-    }
-    if (status == BTS_OK && tree_check_failed(&walk)) {
-        status = err_set(error, BTS_DAMAGED, "checkpoint %llu: %llu findings",
-                         (unsigned long long)check->txnid,
-                         (unsigned long long)walk.finding_count);
+    if (status == BTS_OK) {
+        status = check->bits != NULL ? tree_check_bits(&walk, check->bits, error)
+                                     : tree_check_maps(&walk, error);
     }
     *result = walk.result;
     result->txnid = check->txnid;
