@@ -49,6 +49,33 @@ tests_unit_test_resp_reply_LDADD = $(format_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_shared_layout
 tests_unit_test_shared_layout_LDADD = $(format_libs) $(CHECK_LIBS)
 
+# read
+build_tree_sources = tests/unit/build_tree.c tests/unit/build_tree.h
+unit_programs += tests/unit/test_map
+tests_unit_test_map_LDADD = $(read_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_slots
+tests_unit_test_slots_LDADD = $(read_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_snapshot
+tests_unit_test_snapshot_LDADD = $(read_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_page_source
+tests_unit_test_page_source_SOURCES = tests/unit/test_page_source.c $(build_tree_sources)
+tests_unit_test_page_source_LDADD = $(read_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_tree
+tests_unit_test_tree_SOURCES = tests/unit/test_tree.c $(build_tree_sources)
+tests_unit_test_tree_LDADD = $(read_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_cursor
+tests_unit_test_cursor_SOURCES = tests/unit/test_cursor.c $(build_tree_sources)
+tests_unit_test_cursor_LDADD = $(read_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_multi_get
+tests_unit_test_multi_get_SOURCES = tests/unit/test_multi_get.c $(build_tree_sources)
+tests_unit_test_multi_get_LDADD = $(read_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_bucket
+tests_unit_test_bucket_SOURCES = tests/unit/test_bucket.c $(build_tree_sources)
+tests_unit_test_bucket_LDADD = $(read_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_tree_check
+tests_unit_test_tree_check_SOURCES = tests/unit/test_tree_check.c $(build_tree_sources)
+tests_unit_test_tree_check_LDADD = $(read_libs) $(CHECK_LIBS)
+
 # pages
 unit_programs += tests/unit/test_horizon
 tests_unit_test_horizon_LDADD = $(pages_libs) $(CHECK_LIBS)
