@@ -4,7 +4,7 @@
 # What a machine needs, in one list; ./check and ./quickstart read it.
 #
 #     . dist/packages.sh
-#     ensure_packages build          or: ensure_packages build test
+#     ensure_packages build          or: ensure_packages build test, or bench
 #
 # installs what is missing where it can (as root, with apt-get), and otherwise
 # says which command would do it and fails.  Where nothing is missing it does
@@ -28,6 +28,7 @@ test  python3       file       /usr/bin/python3
 test  python3-redis python     redis
 test  redis-tools   command    redis-cli
 test  xz-utils      command    xz
+bench liblmdb-dev   pkg-config lmdb
 '
 
 package_is_there() { # KIND NAME

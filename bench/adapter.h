@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * adapter: what a store must be able to do to be measured beside ours.
+ *
+ * One table of functions per store, in adapters/NAME.c.  An adapter does what
+ * its store's manual recommends for speed at the durability that a use asks
+ * for, and says in `settings` what that is.  Whatever fails ends the process
+ * with a message (bench_fail): a benchmark that goes on is worth nothing.
+ */
+#ifndef BENCH_ADAPTER_H
+#define BENCH_ADAPTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct slice {
+    const void *data;
+    size_t size;
+};
+
+struct pair {
+    struct slice key;
+    struct slice value;
+};
+
+enum peer_use {
+    PEER_READ,        /* many reads of a store that nobody changes */
+    PEER_LOAD,        /* large transactions in random key order */
+    PEER_LOAD_SORTED, /* the same in ascending key order, into an empty store */
+    PEER_COMMIT,      /* small transactions, each durable when write() returns */
+};
+
+/* A store opened by one process; each adapter has its own. */
+struct peer;
+
+struct adapter {
+    const char *name;
+    const char *(*version)(void);
+    const char *settings;
+    const char *data_file; /* the file in its folder whose size counts */
+
+    /*
+     * Starts the process that serves the store in `folder`, and ends it
+     * cleanly.  NULL for a store that needs none.
+     */
+    pid_t (*serve)(const char *folder);
+    void (*stop)(pid_t server, const char *folder);
+
+    struct peer *(*open)(const char *folder, enum peer_use use);
+    void (*close)(struct peer *peer);
+
+    /* A snapshot; reads happen inside one. */
+    void (*begin)(struct peer *peer);
+    void (*end)(struct peer *peer);
+    /* `count` times begin and end and nothing else. */
+    void (*snapshots)(struct peer *peer, uint64_t count);
+
+    bool (*get)(struct peer *peer, struct slice key, struct slice *value);
+    /* All keys must be there. */
+    void (*get_many)(struct peer *peer, const struct slice *keys, struct slice *values,
+                     size_t count);
+    /*
+     * Visits up to `limit` entries from the first whose key is >= `from`
+     * (size 0: from the start), checks each with value_check, and returns how
+     * many there were.
+     */
+    size_t (*scan)(struct peer *peer, struct slice from, size_t limit);
+
+    /*
+     * One durable transaction of `count` puts.  While loading it may return
+     * before it is durable; drain() waits until everything written is.
+     */
+    void (*write)(struct peer *peer, const struct pair *pairs, size_t count);
+    void (*drain)(struct peer *peer);
+};
+
+extern const struct adapter adapter_btstore;
+extern const struct adapter adapter_lmdb;
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * btstore: ours, through the public interface as any program uses it.
+ *
+ * Everything lies in the bucket `default`, which is looked up once in each
+ * snapshot.  Commits are durable when they return; a load keeps a few
+ * transactions on their way (bts_commit_submit).
+ */
+#include "adapter.h"
+#include "dataset.h"
+#include "harness.h"
+
+#include <btstore.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STORE_FILE "bench.bts"
+#define LOOKUPS_MAX 64
+#define IN_FLIGHT_MAX 4
+#define WAIT_MS 60000
+
+struct peer {
+    struct bts_store *store;
+    struct bts_snapshot snapshot;
+    struct bts_bucket bucket;
+    struct bts_batch *batch;
+    uint64_t tickets[IN_FLIGHT_MAX];
+    unsigned in_flight;
+    bool is_loading;
+};
+
+static void must(enum bts_status status, const struct bts_error *error)
+{
+    if (status != BTS_OK) {
+        bench_fail("btstore: %s: %s", bts_status_name(status), error->text);
+    }
+}
+
+static const char *btstore_version(void)
+{
+    return BENCH_BTSTORE_VERSION;
+}
+
+static void store_path(const char *folder, char *path, size_t size)
+{
+    snprintf(path, size, "%s/" STORE_FILE, folder);
+}
+
+/* Waits until the daemon answers, or ends. */
+static void wait_until_served(pid_t server, const char *path)
+{
+    struct bts_options options = {.flags = BTS_OPEN_NO_START};
+    struct bts_store *store;
+    struct bts_error error;
+    enum bts_status status;
+
+    while ((status = bts_store_open(path, &options, &store, &error)) != BTS_OK) {
+        if (status != BTS_UNAVAILABLE || waitpid(server, NULL, WNOHANG) != 0) {
+            bench_fail("btstored did not start: %s", error.text);
+        }
+        usleep(5000);
+    }
+    bts_store_close(store);
+}
+
+static pid_t btstore_serve(const char *folder)
+{
+    char path[4096];
+    pid_t server = fork();
+
+    store_path(folder, path, sizeof(path));
+    if (server == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        execl(bench.daemon, "btstored", "--foreground", path, (char *)NULL);
+        bench_fail("%s: cannot be run", bench.daemon);
+    }
+    if (server < 0) {
+        bench_fail("fork failed");
+    }
+    wait_until_served(server, path);
+    return server;
+}
+
+static void btstore_stop(pid_t server, const char *folder)
+{
+    int status;
+
+    kill(server, SIGTERM);
+    while (waitpid(server, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (status != 0) {
+        bench_fail("btstored on %s ended with status %d", folder, status);
+    }
+}
+
+static struct peer *btstore_open(const char *folder, enum peer_use use)
+{
+    struct peer *peer = bench_alloc(sizeof(*peer));
+    struct bts_options options = {.flags = BTS_OPEN_NO_START};
+    struct bts_error error;
+    char path[4096];
+
+    *peer = (struct peer){.is_loading = use == PEER_LOAD || use == PEER_LOAD_SORTED};
+    store_path(folder, path, sizeof(path));
+    must(bts_store_open(path, &options, &peer->store, &error), &error);
+    must(bts_batch_create(&peer->batch, &error), &error);
+    return peer;
+}
+
+static void btstore_close(struct peer *peer)
+{
+    bts_batch_destroy(peer->batch);
+    bts_store_close(peer->store);
+    free(peer);
+}
+
+static void btstore_begin(struct peer *peer)
+{
+    struct bts_error error;
+
+    must(bts_snapshot_open(peer->store, &peer->snapshot, &error), &error);
+    must(bts_bucket_open(&peer->snapshot, BTS_DEFAULT_BUCKET, sizeof(BTS_DEFAULT_BUCKET) - 1,
+                         &peer->bucket, &error), &error);
+}
+
+static void btstore_end(struct peer *peer)
+{
+    bts_snapshot_close(&peer->snapshot);
+}
+
+static void btstore_snapshots(struct peer *peer, uint64_t count)
+{
+    struct bts_error error;
+
+    for (uint64_t i = 0; i < count; i++) {
+        must(bts_snapshot_open(peer->store, &peer->snapshot, &error), &error);
+        bts_snapshot_close(&peer->snapshot);
+    }
+}
+
+static bool btstore_get(struct peer *peer, struct slice key, struct slice *value)
+{
+    struct bts_error error;
+    struct bts_bytes found;
+    enum bts_status status =
+        bts_get(&peer->snapshot, &peer->bucket, key.data, key.size, &found, &error);
+
+    if (status == BTS_NOT_FOUND) {
+        return false;
+    }
+    must(status, &error);
+    *value = (struct slice){found.data, found.size};
+    return true;
+}
+
+static void btstore_get_many(struct peer *peer, const struct slice *keys, struct slice *values,
+                             size_t count)
+{
+    struct bts_lookup lookups[LOOKUPS_MAX];
+    struct bts_error error;
+
+    if (count > LOOKUPS_MAX) {
+        bench_fail("btstore: more than %d look-ups at once", LOOKUPS_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        lookups[i].key = keys[i].data;
+        lookups[i].key_size = keys[i].size;
+    }
+    must(bts_get_many(&peer->snapshot, &peer->bucket, lookups, count, &error), &error);
+    for (size_t i = 0; i < count; i++) {
+        if (lookups[i].status != BTS_OK) {
+            bench_fail("btstore: a key is missing");
+        }
+        values[i] = (struct slice){lookups[i].value.data, lookups[i].value.size};
+    }
+}
+
+static size_t btstore_scan(struct peer *peer, struct slice from, size_t limit)
+{
+    struct bts_bytes key, value;
+    struct bts_cursor cursor;
+    struct bts_error error;
+    enum bts_status status;
+    size_t count = 0;
+
+    bts_cursor_init(&cursor, &peer->snapshot, &peer->bucket);
+    status = from.size > 0 ? bts_cursor_seek(&cursor, from.data, from.size, &key, &value, &error)
+                           : bts_cursor_first(&cursor, &key, &value, &error);
+    while (status == BTS_OK) {
+        if (!value_check((struct slice){key.data, key.size},
+                         (struct slice){value.data, value.size}, 0)) {
+            bench_fail("btstore: a scan gave a wrong value");
+        }
+        if (++count == limit) {
+            return count;
+        }
+        status = bts_cursor_next(&cursor, &key, &value, &error);
+    }
+    if (status != BTS_END) {
+        must(status, &error);
+    }
+    return count;
+}
+
+/* Waits for the oldest transaction on its way. */
+static void wait_for_one(struct peer *peer)
+{
+    struct bts_error error;
+
+    must(bts_commit_wait(peer->store, peer->tickets[0], WAIT_MS, NULL, &error), &error);
+    peer->in_flight--;
+    for (unsigned i = 0; i < peer->in_flight; i++) {
+        peer->tickets[i] = peer->tickets[i + 1];
+    }
+}
+
+static void btstore_write(struct peer *peer, const struct pair *pairs, size_t count)
+{
+    struct bts_error error;
+
+    bts_batch_clear(peer->batch);
+    for (size_t i = 0; i < count; i++) {
+        must(bts_batch_put(peer->batch, pairs[i].key.data, pairs[i].key.size, pairs[i].value.data,
+                           pairs[i].value.size, &error), &error);
+    }
+    if (!peer->is_loading) {
+        must(bts_commit(peer->store, peer->batch, NULL, &error), &error);
+        return;
+    }
+    if (peer->in_flight == IN_FLIGHT_MAX) {
+        wait_for_one(peer);
+    }
+    must(bts_commit_submit(peer->store, peer->batch, &peer->tickets[peer->in_flight], &error),
+         &error);
+    peer->in_flight++;
+}
+
+static void btstore_drain(struct peer *peer)
+{
+    while (peer->in_flight > 0) {
+        wait_for_one(peer);
+    }
+}
+
+const struct adapter adapter_btstore = {
+    .name = "btstore",
+    .version = btstore_version,
+    .settings = "no settings; loads keep 4 transactions on their way",
+    .data_file = STORE_FILE,
+    .serve = btstore_serve,
+    .stop = btstore_stop,
+    .open = btstore_open,
+    .close = btstore_close,
+    .begin = btstore_begin,
+    .end = btstore_end,
+    .snapshots = btstore_snapshots,
+    .get = btstore_get,
+    .get_many = btstore_get_many,
+    .scan = btstore_scan,
+    .write = btstore_write,
+    .drain = btstore_drain,
+};

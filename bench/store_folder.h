@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store_folder: where the stores of a benchmark lie.
+ *
+ * Each store has a folder of its own, FOLDER/bench-stores/ADAPTER/NAME.
+ */
+#ifndef BENCH_STORE_FOLDER_H
+#define BENCH_STORE_FOLDER_H
+
+#include "adapter.h"
+
+#define STORE_FOLDER_MAX 4000
+
+/* The store that load_random leaves and that all others read or change. */
+#define LOADED_STORE "load_random"
+
+void store_folder_name(const struct adapter *adapter, const char *name,
+                       char folder[STORE_FOLDER_MAX]);
+
+/* Makes the folder anew: empty. */
+void store_folder_make(const char *folder);
+
+/* Removes all stores. */
+void store_folder_remove_all(void);
+
+/* Bytes that a file takes on the disk. */
+double store_folder_disk_bytes(const char *folder, const char *file);
+
+/* True if syncing means nothing there: tmpfs. */
+bool store_folder_is_memory(void);
+
+#endif
