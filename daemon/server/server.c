@@ -288,6 +288,7 @@ static void server_end_turn(struct server *server)
     for (int round = 0; more && round < SERVER_ROUNDS_MAX; round++) {
         more = group_take(&server->group, server->commit);
         more = server_collect(server) || more;
+        tickets_settle(server); /* one may have been answered while it was asked for */
         sessions_settle(server);
     }
 }
