@@ -97,15 +97,17 @@ static int start(struct harness *harness, char *said, size_t said_size, const ch
     int ready[2];
     int words[2];
     int status = 0;
+    pid_t pid;
     ssize_t n;
 
     HARNESS_CHECK(harness->daemon == 0, "a daemon runs already");
     HARNESS_CHECK(pipe(ready) == 0 && pipe2(words, O_CLOEXEC) == 0, "%s", strerror(errno));
     fcntl(ready[0], F_SETFD, FD_CLOEXEC);
-    harness->daemon = fork();
-    HARNESS_CHECK(harness->daemon >= 0, "%s", strerror(errno));
-    if (harness->daemon == 0)
+    pid = fork(); /* not straight into *harness: children may share it */
+    HARNESS_CHECK(pid >= 0, "%s", strerror(errno));
+    if (pid == 0)
         run_daemon(harness, ready[1], said != NULL ? words[1] : -1, extra);
+    harness->daemon = pid;
     close(ready[1]);
     close(words[1]);
     if (!wait_ready(ready[0])) {
