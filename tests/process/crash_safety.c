@@ -107,14 +107,18 @@ static int write_until_killed(void *argument)
 {
     struct writer_task *task = argument;
     struct writer *writer = &task->test->writers[task->index];
-    struct bts_store *store = harness_open(&task->test->harness);
+    struct bts_options options = {.flags = BTS_OPEN_NO_START};
+    struct bts_store *store;
     struct bts_batch *batch;
     struct bts_error error;
+    enum bts_status status =
+        bts_store_open(task->test->harness.store, &options, &store, &error);
 
+    if (status == BTS_UNAVAILABLE) /* killed before this writer came to it */
+        return 0;
+    HARNESS_CHECK(status == BTS_OK, "%s: %s", bts_status_name(status), error.text);
     HARNESS_OK(bts_batch_create(&batch, &error), &error);
     for (;;) {
-        enum bts_status status;
-
         choose(writer);
         fill_batch(batch, task->index, writer);
         status = bts_commit(store, batch, NULL, &error);
