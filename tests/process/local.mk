@@ -19,3 +19,8 @@ tests_process_crash_safety_LDADD = $(harness_libs)
 process_programs += tests/process/leak_safety
 tests_process_leak_safety_SOURCES = tests/process/leak_safety.c $(harness_sources)
 tests_process_leak_safety_LDADD = $(harness_libs)
+
+process_programs += tests/process/readers_survive_daemon_restart
+tests_process_readers_survive_daemon_restart_SOURCES = \
+	tests/process/readers_survive_daemon_restart.c tests/process/text_store.h $(harness_sources)
+tests_process_readers_survive_daemon_restart_LDADD = $(harness_libs)

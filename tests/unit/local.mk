@@ -83,3 +83,9 @@ unit_programs += tests/unit/test_space
 tests_unit_test_space_LDADD = $(pages_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_pages
 tests_unit_test_pages_LDADD = $(pages_libs) $(CHECK_LIBS)
+
+# client
+unit_programs += tests/unit/test_connection
+tests_unit_test_connection_LDADD = $(client_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_pipeline
+tests_unit_test_pipeline_LDADD = $(client_libs) $(CHECK_LIBS)
