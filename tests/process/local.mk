@@ -24,3 +24,11 @@ process_programs += tests/process/readers_survive_daemon_restart
 tests_process_readers_survive_daemon_restart_SOURCES = \
 	tests/process/readers_survive_daemon_restart.c tests/process/text_store.h $(harness_sources)
 tests_process_readers_survive_daemon_restart_LDADD = $(harness_libs)
+
+process_scripts += tests/process/format_golden
+EXTRA_DIST += \
+	tests/process/golden/pending.bts.gz \
+	tests/process/golden/pending.bts.pending.gz \
+	tests/process/golden/pending.tsv.gz \
+	tests/process/golden/version1.bts.gz \
+	tests/process/golden/version1.tsv.gz
