@@ -32,3 +32,14 @@ EXTRA_DIST += \
 	tests/process/golden/pending.tsv.gz \
 	tests/process/golden/version1.bts.gz \
 	tests/process/golden/version1.tsv.gz
+
+process_programs += tests/process/killed_reader_frees_its_slot
+tests_process_killed_reader_frees_its_slot_SOURCES = \
+	tests/process/killed_reader_frees_its_slot.c tests/process/slot_files.h \
+	tests/process/text_store.h $(harness_sources)
+tests_process_killed_reader_frees_its_slot_LDADD = $(harness_libs)
+
+process_programs += tests/process/fork_child_is_safe
+tests_process_fork_child_is_safe_SOURCES = tests/process/fork_child_is_safe.c \
+	tests/process/slot_files.h tests/process/text_store.h $(harness_sources)
+tests_process_fork_child_is_safe_LDADD = $(harness_libs)
