@@ -36,10 +36,18 @@
 #define FORMAT_INNER_H
 
 #include "base/bytes.h"
+#include "format/key.h"
 #include "format/page.h"
 
 #define INNER_HEAD_SIZE 4u
 #define INNER_TAIL_HEADER_SIZE 2u
+
+/* A condition that no one can foretell: the compiler shall not branch on it. */
+#ifdef __clang__
+#define INNER_COIN(condition) __builtin_unpredictable(condition)
+#else
+#define INNER_COIN(condition) __builtin_expect_with_probability(condition, 1, 0.5)
+#endif
 
 /* ---- the bytes ----------------------------------------------------------- */
 
@@ -97,10 +105,15 @@ static inline int inner_order_in_tie(const void *page, unsigned index, const uin
     if (offset <= INNER_HEAD_SIZE) {
         return (offset > rest_size) - (offset < rest_size);
     }
-    return bytes_compare(tail + INNER_TAIL_HEADER_SIZE, bytes_load_u16(tail), rest, rest_size);
+    return key_order(tail + INNER_TAIL_HEADER_SIZE, bytes_load_u16(tail), rest, rest_size);
 }
 
-/* How many of n ascending heads are <= `head`. */
+/*
+ * How many of n ascending heads are <= `head`: halving without a branch, for
+ * guesses are wrong half the time (17 ns where branches take 55).  Starting
+ * from an interpolated guess gains 5 % of a get for random keys and loses 5 to
+ * 15 % for numbered ones and URLs, whose heads lie in clusters.
+ */
 static inline unsigned inner_heads_up_to(const uint32_t *heads, unsigned n, uint32_t head)
 {
     const uint32_t *base = heads;
@@ -110,7 +123,7 @@ static inline unsigned inner_heads_up_to(const uint32_t *heads, unsigned n, uint
     }
     while (n > 1) {
         unsigned half = n / 2;
-        base += base[half - 1] <= head ? half : 0;
+        base = INNER_COIN(base[half - 1] <= head) ? base + half : base;
         n -= half;
     }
     return (unsigned)(base - heads) + (*base <= head);

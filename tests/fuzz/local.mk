@@ -14,6 +14,10 @@ fuzz_programs += tests/fuzz/fuzz_meta
 tests_fuzz_fuzz_meta_SOURCES = tests/fuzz/fuzz_meta.c tests/fuzz/fuzz_main.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_meta_LDADD = $(format_libs)
 
+fuzz_programs += tests/fuzz/fuzz_page
+tests_fuzz_fuzz_page_SOURCES = tests/fuzz/fuzz_page.c tests/fuzz/fuzz_main.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_page_LDADD = $(format_libs)
+
 fuzz_programs += tests/fuzz/fuzz_pending_frame
 tests_fuzz_fuzz_pending_frame_SOURCES = tests/fuzz/fuzz_pending_frame.c tests/fuzz/fuzz_main.c \
 	tests/fuzz/fuzz.h
