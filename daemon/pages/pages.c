@@ -166,7 +166,7 @@ static enum bts_status add_block(struct pages *pages, struct bts_error *error)
 
     if (list != NULL)
         pages->free_buffers = list;
-    if (block != NULL)
+    if (block != NULL && list != NULL)
         block->data = aligned_alloc(pages->page_size, BUFFER_BLOCK_SIZE);
     if (block == NULL || list == NULL || block->data == NULL) {
         free(block);
