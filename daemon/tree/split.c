@@ -18,7 +18,7 @@
 #define SPLIT_INNER_MIN 3u
 
 /* A sibling takes part in sharing when this part of a page is left free in it. */
-#define SPLIT_SHARE_PART 8u
+#define SPLIT_SHARE_PART 16u
 
 /* ---- inner pages ---------------------------------------------------------- */
 

@@ -43,3 +43,8 @@ process_programs += tests/process/fork_child_is_safe
 tests_process_fork_child_is_safe_SOURCES = tests/process/fork_child_is_safe.c \
 	tests/process/slot_files.h tests/process/text_store.h $(harness_sources)
 tests_process_fork_child_is_safe_LDADD = $(harness_libs)
+
+# One process is enough for this one, but it takes long.
+process_programs += tests/process/smo_stress
+tests_process_smo_stress_SOURCES = tests/process/smo_stress.c $(writer_fixture) $(tree_model)
+tests_process_smo_stress_LDADD = $(tree_libs)

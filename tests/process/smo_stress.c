@@ -10,8 +10,8 @@
  *
  *   smo_stress [operations [seed]]
  */
-#include "unit/tree_model.h"
-#include "unit/writer_fixture.h"
+#include "../unit/tree_model.h"
+#include "../unit/writer_fixture.h"
 
 #include "base/bytes.h"
 

@@ -89,3 +89,22 @@ unit_programs += tests/unit/test_connection
 tests_unit_test_connection_LDADD = $(client_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_pipeline
 tests_unit_test_pipeline_LDADD = $(client_libs) $(CHECK_LIBS)
+
+# tree: a store that can be written without a daemon, and a model of what it holds
+writer_fixture = tests/unit/writer_fixture.c tests/unit/writer_fixture.h
+tree_model = tests/unit/tree_model.c tests/unit/tree_model.h
+failing_malloc = tests/unit/failing_malloc.c tests/unit/failing_malloc.h
+failing_malloc_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+
+unit_programs += tests/unit/test_tree_write
+tests_unit_test_tree_write_SOURCES = tests/unit/test_tree_write.c $(writer_fixture) $(tree_model)
+tests_unit_test_tree_write_LDADD = $(tree_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_buckets
+tests_unit_test_buckets_SOURCES = tests/unit/test_buckets.c $(writer_fixture)
+tests_unit_test_buckets_LDADD = $(tree_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_apply
+tests_unit_test_apply_SOURCES = tests/unit/test_apply.c $(writer_fixture) $(failing_malloc)
+tests_unit_test_apply_LDFLAGS = $(AM_LDFLAGS) $(failing_malloc_ldflags)
+tests_unit_test_apply_LDADD = $(tree_libs) $(CHECK_LIBS)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tree_model: see tree_model.h. */
-#include "unit/tree_model.h"
+#include "tree_model.h"
 
 #include "base/bytes.h"
 #include "read/cursor.h"
@@ -75,6 +75,9 @@ static size_t model_find(const struct tree_model *model, const void *key, size_t
 
 static void model_remove(struct tree_model *model, size_t first, size_t count)
 {
+    if (count == 0) {
+        return;
+    }
     for (size_t i = first; i < first + count; i++) {
         free(model->entries[i].key);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* writer_fixture: see writer_fixture.h. */
-#include "unit/writer_fixture.h"
+#include "writer_fixture.h"
 
 #include "format/space_map.h"
 #include "read/tree_check.h"

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tree_write: a tree stays a good tree, whatever is put and deleted.
+ *
+ * The tests of one change at a time; smo_stress has the long random ones.
+ */
+#include "tree/tree_write.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tree_model.h"
+#include "unit.h"
+#include "writer_fixture.h"
+
+static struct writer writer;
+static struct tree_model model;
+static struct tree *tree;
+static uint64_t seed;
+
+static void begin(void)
+{
+    struct bts_error error;
+
+    writer_begin(&writer);
+    ck_assert_msg(buckets_open_id(writer.buckets, BUCKET_DEFAULT_ID, &tree, &error) == BTS_OK,
+                  "%s", error.text);
+}
+
+static void start(size_t page_size)
+{
+    seed = 42;
+    writer_open(&writer, page_size);
+    model_init(&model);
+    begin();
+}
+
+/* Commits, checks everything, and begins the next group. */
+static void commit_and_check(void)
+{
+    struct tree_view view;
+
+    writer_commit(&writer);
+    writer_check(&writer);
+    view = writer_view(&writer);
+    begin();
+    view.root = tree->record.root;
+    view.depth = tree->record.depth;
+    model_compare(&model, &view);
+}
+
+static void finish(void)
+{
+    commit_and_check();
+    writer_commit(&writer);
+    model_fini(&model);
+    writer_close(&writer);
+}
+
+static void put_number(uint64_t number, size_t value_size)
+{
+    char key[32];
+    int size = snprintf(key, sizeof(key), "user:%012llu", (unsigned long long)number);
+
+    model_put(&model, tree, key, (size_t)size, number + 1, value_size);
+}
+
+static void delete_number(uint64_t number)
+{
+    char key[32];
+    int size = snprintf(key, sizeof(key), "user:%012llu", (unsigned long long)number);
+
+    model_delete(&model, tree, key, (size_t)size);
+}
+
+/* Which part of the leaves keys and values of this size take. */
+static double fill(size_t entry_size)
+{
+    size_t page_size = pages_page_size(writer.pages);
+
+    return (double)(tree->record.entry_count * leaf_entry_size(0, entry_size)) /
+           (double)(tree->record.leaf_pages * (page_size - PAGE_HEADER_SIZE));
+}
+
+/* ---- the ends -------------------------------------------------------------- */
+
+START_TEST(an_empty_tree_has_nothing_to_delete)
+{
+    start(4096);
+    model_delete(&model, tree, "key", 3);
+    model_delete_range(&model, tree, NULL, 0, NULL, 0);
+    model_delete_range(&model, tree, "a", 1, "b", 1);
+    ck_assert_uint_eq(pages_private_bytes(writer.pages), 0);
+    finish();
+}
+END_TEST
+
+START_TEST(the_first_entry_makes_a_leaf_and_the_last_one_takes_it_away)
+{
+    start(4096);
+    put_number(1, 10);
+    ck_assert_uint_eq(tree->record.depth, 1);
+    ck_assert_uint_eq(tree->record.leaf_pages, 1);
+    commit_and_check();
+    delete_number(1);
+    ck_assert_uint_eq(tree->record.depth, 0);
+    ck_assert_uint_eq(tree->record.root, PGNO_NONE);
+    ck_assert_uint_eq(tree->record.leaf_pages, 0);
+    finish();
+}
+END_TEST
+
+/* Keys of three levels, deleted from one end: pages empty one by one, and roots are dropped. */
+START_TEST(a_tree_deleted_from_one_end_leaves_no_page_behind)
+{
+    start(4096);
+    for (int backwards = 0; backwards < 2; backwards++) {
+        for (unsigned i = 0; i < 2000; i++) {
+            put_number(i, 900);
+        }
+        ck_assert_uint_ge(tree->record.depth, 3);
+        commit_and_check();
+        for (unsigned i = 0; i < 2000; i++) {
+            delete_number(backwards ? 1999 - i : i);
+            if (i % 500 == 0) {
+                commit_and_check();
+            }
+        }
+        ck_assert_uint_eq(tree->record.root, PGNO_NONE);
+        ck_assert_uint_eq(tree->record.leaf_pages + tree->record.inner_pages, 0);
+    }
+    finish();
+}
+END_TEST
+
+/* ---- fill ------------------------------------------------------------------ */
+
+START_TEST(ascending_input_leaves_full_leaves)
+{
+    start(4096);
+    for (unsigned i = 0; i < 20000; i++) {
+        put_number(i, 100);
+    }
+    ck_assert_msg(fill(117) > 0.95, "leaves are %.2f full", fill(117));
+    finish();
+}
+END_TEST
+
+START_TEST(descending_input_leaves_full_leaves)
+{
+    start(4096);
+    for (unsigned i = 20000; i > 0; i--) {
+        put_number(i, 100);
+    }
+    ck_assert_msg(fill(117) > 0.95, "leaves are %.2f full", fill(117));
+    finish();
+}
+END_TEST
+
+START_TEST(random_input_leaves_pages_four_fifths_full)
+{
+    start(4096);
+    for (unsigned i = 0; i < 20000; i++) {
+        put_number(writer_random(&seed) % 1000000000, 100);
+    }
+    ck_assert_msg(fill(117) > 0.80, "leaves are %.2f full", fill(117));
+    finish();
+}
+END_TEST
+
+START_TEST(deleting_most_entries_at_random_gives_most_pages_back)
+{
+    uint64_t leaves;
+
+    start(4096);
+    for (unsigned i = 0; i < 20000; i++) {
+        put_number(i, 100);
+    }
+    leaves = tree->record.leaf_pages;
+    for (unsigned i = 0; i < 20000; i++) {
+        if (i * 7919u % 20 != 0) {
+            delete_number(i);
+        }
+    }
+    ck_assert_uint_eq(tree->record.entry_count, 1000);
+    ck_assert_uint_lt(tree->record.leaf_pages, leaves / 4);
+    finish();
+}
+END_TEST
+
+/* ---- copy-on-write ----------------------------------------------------------- */
+
+START_TEST(a_put_that_the_mode_forbids_copies_nothing)
+{
+    bool replaced;
+    bool written;
+
+    start(4096);
+    put_number(1, 10);
+    commit_and_check();
+    ck_assert_int_eq(tree_put(tree, TREE_PUT_IF_ABSENT, "user:000000000001", 17, "x", 1,
+                              &replaced, &written, NULL), BTS_OK);
+    ck_assert(!written && !replaced);
+    ck_assert_int_eq(tree_put(tree, TREE_PUT_IF_PRESENT, "user:000000000002", 17, "x", 1,
+                              &replaced, &written, NULL), BTS_OK);
+    ck_assert(!written && !replaced);
+    delete_number(3);
+    ck_assert_uint_eq(pages_private_bytes(writer.pages), 0);
+    finish();
+}
+END_TEST
+
+START_TEST(a_page_that_is_private_already_is_edited_where_it_is)
+{
+    size_t bytes;
+
+    start(4096);
+    for (unsigned i = 0; i < 5000; i++) {
+        put_number(2 * i, 20);
+    }
+    commit_and_check();
+    put_number(5000, 21);
+    bytes = pages_private_bytes(writer.pages);
+    ck_assert_uint_eq(bytes, tree->record.depth * 4096);
+    put_number(5000, 19);
+    put_number(5002, 20);
+    delete_number(5000);
+    ck_assert_uint_eq(pages_private_bytes(writer.pages), bytes);
+    finish();
+}
+END_TEST
+
+START_TEST(the_state_before_a_group_is_untouched_by_it)
+{
+    struct tree_view before;
+
+    start(4096);
+    for (unsigned i = 0; i < 3000; i++) {
+        put_number(i, 50);
+    }
+    commit_and_check();
+    before = writer_view(&writer);
+    before.root = tree->record.root;
+    before.depth = tree->record.depth;
+    for (unsigned i = 0; i < 3000; i++) {
+        bool found;
+        char key[32];
+        int size = snprintf(key, sizeof(key), "user:%012u", i);
+        ck_assert_int_eq(tree_delete(tree, key, (size_t)size, &found, NULL), BTS_OK);
+    }
+    model_compare(&model, &before);
+    writer_abort(&writer);
+    begin();
+    finish();
+}
+END_TEST
+
+START_TEST(undo_takes_back_splits_merges_runs_and_counts)
+{
+    struct bucket_record record;
+    struct space_stat space;
+    struct space_stat after;
+
+    start(4096);
+    for (unsigned i = 0; i < 2000; i++) {
+        put_number(2 * i, i % 100 == 0 ? 10000 : 100);
+    }
+    commit_and_check();
+    put_number(1001, 100);
+    record = tree->record;
+    space = space_stat(writer.space);
+    pages_savepoint(writer.pages);
+    {
+        struct tree_model scratch; /* knows nothing of what is there: only the tree is changed */
+        uint64_t deleted;
+        struct bts_bytes from = {"user:000000001", 14};
+        struct bts_bytes to = {"user:0000000019", 15};
+        bool replaced;
+        bool written;
+        model_init(&scratch);
+        ck_assert_int_eq(tree_delete_range(tree, from, to, &deleted, NULL), BTS_OK);
+        ck_assert_uint_gt(deleted, 300);
+        for (unsigned i = 0; i < 500; i++) {
+            char key[32];
+            int size = snprintf(key, sizeof(key), "user:%012u", 3 * i);
+            ck_assert_int_eq(tree_put(tree, TREE_PUT_ALWAYS, key, (size_t)size,
+                                      model_value(&scratch, i, 5000), i % 50 * 100, &replaced,
+                                      &written, NULL), BTS_OK);
+        }
+        model_fini(&scratch);
+    }
+    pages_undo(writer.pages);
+    tree->record = record;
+    after = space_stat(writer.space);
+    ck_assert_mem_eq(&after, &space, sizeof(space));
+    finish();
+}
+END_TEST
+
+/* ---- values ------------------------------------------------------------------ */
+
+START_TEST(a_value_moves_to_a_run_and_back_as_its_size_changes)
+{
+    static const size_t sizes[] = {0,    994,   995,   5000, 100000, 100, 4064, 4065,
+                                   8160, 8161, 995, 3, 1u << 20, 0};
+
+    start(4096);
+    for (unsigned i = 0; i < 50; i++) {
+        put_number(i, 90);
+    }
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        put_number(25, sizes[i]);
+        ck_assert_uint_eq(tree->record.run_pages,
+                          sizes[i] + 17 + 4 > page_cell_max(4096) ? page_run_pages(sizes[i], 4096)
+                                                                  : 0);
+        commit_and_check();
+    }
+    finish();
+}
+END_TEST
+
+START_TEST(the_largest_value_is_stored_whole)
+{
+    start(4096);
+    put_number(1, VALUE_SIZE_MAX);
+    commit_and_check();
+    delete_number(1);
+    ck_assert_uint_eq(tree->record.run_pages, 0);
+    finish();
+}
+END_TEST
+
+START_TEST(values_that_grow_where_they_are_split_their_leaf)
+{
+    start(4096);
+    for (unsigned round = 0; round < 10; round++) {
+        for (unsigned i = 0; i < 300; i++) {
+            put_number(i, round * 100);
+        }
+        commit_and_check();
+    }
+    for (unsigned i = 0; i < 300; i++) {
+        put_number(i, 0);
+    }
+    ck_assert_msg(tree->record.leaf_pages < 12, "%llu leaves",
+                  (unsigned long long)tree->record.leaf_pages);
+    finish();
+}
+END_TEST
+
+/* ---- long keys ---------------------------------------------------------------- */
+
+/* A key of `size` bytes: all `letter`, with a number at its end. */
+static size_t long_key(uint8_t *key, size_t size, char letter, unsigned number)
+{
+    memset(key, letter, size);
+    for (size_t i = 0; i < 3; i++) {
+        key[size - 1 - i] = (uint8_t)(number >> 8 * i);
+    }
+    return size;
+}
+
+/*
+ * Inner pages drop the prefix that all their separators share; one that does
+ * not share it, at either end, makes the page many times as large at a stroke.
+ */
+START_TEST(a_separator_that_ends_a_long_shared_prefix_splits_an_inner_page)
+{
+    static const char letters[] = {'m', 'a', 'z', 'b', 'y'};
+    uint8_t key[PAGE_SIZE_MAX];
+
+    for (size_t page_size = 4096; page_size <= 65536; page_size *= 16) {
+        size_t key_max = page_key_max(page_size);
+        start(page_size);
+        for (size_t l = 0; l < sizeof(letters); l++) {
+            for (unsigned i = 0; i < 250; i++) {
+                unsigned number = i * 7919u % 250;
+                model_put(&model, tree, key, long_key(key, key_max, letters[l], number), i, 3);
+            }
+            commit_and_check();
+        }
+        ck_assert_uint_ge(tree->record.depth, 3);
+        for (unsigned i = 0; i < 250; i++) { /* the middle goes, its ends stay */
+            model_delete(&model, tree, key, long_key(key, key_max, 'm', i));
+        }
+        commit_and_check();
+        model_delete_range(&model, tree, "b", 1, "z", 1);
+        finish();
+    }
+}
+END_TEST
+
+/* ---- ranges ------------------------------------------------------------------- */
+
+START_TEST(every_range_of_a_small_deep_tree_can_be_deleted)
+{
+    enum { ENTRIES = 70 };
+    uint8_t from[PAGE_SIZE_MAX];
+    struct bucket_record record;
+
+    start(4096);
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        unsigned number = i * 37 % ENTRIES;
+        model_put(&model, tree, from, long_key(from, 980, (char)('a' + number % 3), number), i,
+                  number % 9 == 0 ? 5000 : 1);
+    }
+    ck_assert_uint_ge(tree->record.depth, 3);
+    commit_and_check();
+    record = tree->record;
+    for (unsigned i = 0; i <= ENTRIES; i++) {
+        for (unsigned k = i; k <= ENTRIES; k++) {
+            struct bts_bytes low = {i == 0 ? NULL : model.entries[i - 1].key, 980};
+            struct bts_bytes high = {k == ENTRIES ? NULL : model.entries[k].key, 980};
+            uint64_t expected = k - (i == 0 ? 0 : i - 1);
+            struct bts_error error;
+            struct tree_view view;
+            uint64_t deleted;
+            bool found;
+            pages_savepoint(writer.pages);
+            ck_assert_msg(tree_delete_range(tree, low, high, &deleted, &error) == BTS_OK, "%s",
+                          error.text);
+            ck_assert_uint_eq(deleted, expected);
+            ck_assert_uint_eq(tree->record.entry_count, ENTRIES - expected);
+            view = tree_view_of(tree);
+            for (unsigned e = 0; e < ENTRIES; e++) {
+                struct bts_bytes value;
+                found = tree_get(&view, model.entries[e].key, 980, &value, NULL) == BTS_OK;
+                ck_assert_int_eq(found, e >= k || e + 1 < i);
+            }
+            pages_undo(writer.pages);
+            tree->record = record;
+        }
+    }
+    finish();
+}
+END_TEST
+
+START_TEST(a_long_range_copies_only_the_pages_at_its_ends)
+{
+    size_t bytes;
+
+    start(4096);
+    for (unsigned i = 0; i < 30000; i++) {
+        put_number(i, 100);
+    }
+    commit_and_check();
+    model_delete_range(&model, tree, "user:0000000010", 15, "user:00000002888", 16);
+    bytes = pages_private_bytes(writer.pages);
+    ck_assert_msg(bytes <= 12 * 4096, "%zu pages were copied", bytes / 4096);
+    ck_assert_uint_lt(tree->record.leaf_pages, 100);
+    finish();
+}
+END_TEST
+
+START_TEST(an_open_range_empties_the_tree_and_its_runs)
+{
+    start(4096);
+    for (unsigned i = 0; i < 3000; i++) {
+        put_number(i, i % 10 == 0 ? 9000 : 30);
+    }
+    commit_and_check();
+    model_delete_range(&model, tree, NULL, 0, NULL, 0);
+    ck_assert_uint_eq(tree->record.root, PGNO_NONE);
+    ck_assert_uint_eq(tree->record.run_pages, 0);
+    ck_assert_uint_eq(tree->record.leaf_pages + tree->record.inner_pages, 0);
+    finish();
+}
+END_TEST
+
+START_TEST(a_range_whose_ends_are_swapped_or_equal_deletes_nothing)
+{
+    start(4096);
+    for (unsigned i = 0; i < 100; i++) {
+        put_number(i, 30);
+    }
+    commit_and_check();
+    model_delete_range(&model, tree, "user:000000000050", 17, "user:000000000050", 17);
+    model_delete_range(&model, tree, "user:000000000060", 17, "user:000000000050", 17);
+    model_delete_range(&model, tree, "v", 1, NULL, 0);
+    model_delete_range(&model, tree, NULL, 0, "a", 1);
+    ck_assert_uint_eq(pages_private_bytes(writer.pages), 0);
+    finish();
+}
+END_TEST
+
+/* ---- random -------------------------------------------------------------------- */
+
+START_TEST(a_random_walk_keeps_to_its_model)
+{
+    static const size_t page_sizes[] = {4096, 8192, 65536};
+
+    for (size_t p = 0; p < 3; p++) {
+        start(page_sizes[p]);
+        for (unsigned i = 0; i < 6000; i++) {
+            uint64_t grow = i / 1000 % 2 == 0 ? 7 : 3; /* of ten */
+            uint64_t number = writer_random(&seed) % 700;
+            if (writer_random(&seed) % 10 < grow) {
+                put_number(number, writer_random(&seed) % (page_sizes[p] / 3));
+            } else {
+                delete_number(number);
+            }
+            if (i % 500 == 499) {
+                commit_and_check();
+            }
+        }
+        finish();
+    }
+}
+END_TEST
+
+int main(void)
+{
+    return UNIT_RUN(
+        "tree_write", an_empty_tree_has_nothing_to_delete,
+        the_first_entry_makes_a_leaf_and_the_last_one_takes_it_away,
+        a_tree_deleted_from_one_end_leaves_no_page_behind, ascending_input_leaves_full_leaves,
+        descending_input_leaves_full_leaves, random_input_leaves_pages_four_fifths_full,
+        deleting_most_entries_at_random_gives_most_pages_back,
+        a_put_that_the_mode_forbids_copies_nothing,
+        a_page_that_is_private_already_is_edited_where_it_is,
+        the_state_before_a_group_is_untouched_by_it, undo_takes_back_splits_merges_runs_and_counts,
+        a_value_moves_to_a_run_and_back_as_its_size_changes, the_largest_value_is_stored_whole,
+        values_that_grow_where_they_are_split_their_leaf,
+        a_separator_that_ends_a_long_shared_prefix_splits_an_inner_page,
+        every_range_of_a_small_deep_tree_can_be_deleted,
+        a_long_range_copies_only_the_pages_at_its_ends,
+        an_open_range_empties_the_tree_and_its_runs,
+        a_range_whose_ends_are_swapped_or_equal_deletes_nothing, a_random_walk_keeps_to_its_model);
+}
