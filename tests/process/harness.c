@@ -83,13 +83,13 @@ static _Noreturn void run_daemon(const struct harness *harness, int ready_fd, in
     _exit(127);
 }
 
-/* Whether the daemon wrote to its ready descriptor before it ended. */
+/* Whether the daemon wrote its socket's path to the ready descriptor, and not an error. */
 static bool wait_ready(int fd)
 {
     struct pollfd waiting = {.fd = fd, .events = POLLIN};
     char byte;
 
-    return poll(&waiting, 1, READY_TIMEOUT_MS) == 1 && read(fd, &byte, 1) == 1;
+    return poll(&waiting, 1, READY_TIMEOUT_MS) == 1 && read(fd, &byte, 1) == 1 && byte == '/';
 }
 
 static int start(struct harness *harness, char *said, size_t said_size, const char **extra)

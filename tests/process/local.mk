@@ -48,3 +48,5 @@ tests_process_fork_child_is_safe_LDADD = $(harness_libs)
 process_programs += tests/process/smo_stress
 tests_process_smo_stress_SOURCES = tests/process/smo_stress.c $(writer_fixture) $(tree_model)
 tests_process_smo_stress_LDADD = $(tree_libs)
+
+process_scripts += tests/process/bad_input
