@@ -50,3 +50,5 @@ tests_process_smo_stress_SOURCES = tests/process/smo_stress.c $(writer_fixture) 
 tests_process_smo_stress_LDADD = $(tree_libs)
 
 process_scripts += tests/process/bad_input
+
+process_scripts += tests/process/installed
