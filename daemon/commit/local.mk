@@ -1,6 +1,19 @@
 # SPDX-License-Identifier: MIT
 # commit, floor 5b: making it durable and visible.
 noinst_LTLIBRARIES += daemon/commit/libcommit.la
-daemon_commit_libcommit_la_SOURCES =
+daemon_commit_libcommit_la_SOURCES = \
+	daemon/commit/checkpoint.c daemon/commit/checkpoint.h \
+	daemon/commit/commit.c daemon/commit/commit.h \
+	daemon/commit/commit_private.h \
+	daemon/commit/create.c \
+	daemon/commit/group.c \
+	daemon/commit/large.c \
+	daemon/commit/pending_log.c daemon/commit/pending_log.h \
+	daemon/commit/pending_scan.c \
+	daemon/commit/publish.c daemon/commit/publish.h \
+	daemon/commit/recover.c daemon/commit/recover.h \
+	daemon/commit/schedule.c \
+	daemon/commit/store_files.c daemon/commit/store_files.h \
+	daemon/commit/worker.c daemon/commit/worker.h
 
 commit_libs = daemon/commit/libcommit.la $(tree_libs)

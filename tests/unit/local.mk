@@ -108,3 +108,13 @@ unit_programs += tests/unit/test_apply
 tests_unit_test_apply_SOURCES = tests/unit/test_apply.c $(writer_fixture) $(failing_malloc)
 tests_unit_test_apply_LDFLAGS = $(AM_LDFLAGS) $(failing_malloc_ldflags)
 tests_unit_test_apply_LDADD = $(tree_libs) $(CHECK_LIBS)
+
+# commit
+engine_fixture_sources = \
+	tests/unit/engine_fixture.c tests/unit/engine_fixture.h \
+	tests/unit/faulty_files.c tests/unit/faulty_files.h
+unit_programs += tests/unit/test_pending_log
+tests_unit_test_pending_log_LDADD = $(commit_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_commit
+tests_unit_test_commit_SOURCES = tests/unit/test_commit.c $(engine_fixture_sources)
+tests_unit_test_commit_LDADD = $(commit_libs) $(CHECK_LIBS)
