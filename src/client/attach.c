@@ -128,6 +128,13 @@ static enum bts_status attach_check_reply(const struct attach *attach, const cha
     size_t position = 0;
     enum bts_status status = connection_refusal(reply, reply_size, error);
 
+    if (status == BTS_UNAVAILABLE) {
+        /* A daemon that cannot serve us is one all the same: none is to be started beside it. */
+        if (error != NULL) {
+            error->status = BTS_BUSY;
+        }
+        return BTS_BUSY;
+    }
     if (status != BTS_OK) {
         return status;
     }

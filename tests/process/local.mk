@@ -52,3 +52,18 @@ tests_process_smo_stress_LDADD = $(tree_libs)
 process_scripts += tests/process/bad_input
 
 process_scripts += tests/process/installed
+
+process_programs += tests/process/one_daemon_per_store
+tests_process_one_daemon_per_store_SOURCES = tests/process/one_daemon_per_store.c \
+	tests/process/text_store.h $(harness_sources)
+tests_process_one_daemon_per_store_LDADD = $(harness_libs)
+
+process_programs += tests/process/reads_make_no_system_call
+tests_process_reads_make_no_system_call_SOURCES = tests/process/reads_make_no_system_call.c \
+	tests/process/read_everything.h $(harness_sources)
+tests_process_reads_make_no_system_call_LDADD = $(harness_libs)
+
+process_programs += tests/process/cursor_allocates_nothing
+tests_process_cursor_allocates_nothing_SOURCES = tests/process/cursor_allocates_nothing.c \
+	tests/process/read_everything.h $(harness_sources)
+tests_process_cursor_allocates_nothing_LDADD = $(harness_libs)
