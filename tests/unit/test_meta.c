@@ -396,6 +396,11 @@ START_TEST(an_empty_directory_has_no_root)
     meta.page_count = 4;
     put(&meta, 0);
     expect(FILE_SIZE, 0, 1);
+    forge_u32(0, 76, 1); /* nor depth */
+    expect_refused(FILE_SIZE, BTS_DAMAGED, "root");
+    forge_u32(0, 76, 0);
+    forge_u32(0, 80, 1); /* nor buckets */
+    expect_refused(FILE_SIZE, BTS_DAMAGED, "root");
 }
 END_TEST
 
