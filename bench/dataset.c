@@ -65,15 +65,25 @@ void dataset_sort(const struct dataset *dataset, struct dataset *sorted)
     }
 }
 
-uint8_t (*dataset_probes(const struct dataset *dataset, uint64_t seed))[KEY_BYTES]
+struct probes *probes_create(const struct dataset *dataset, uint64_t seed)
 {
-    uint8_t(*probes)[KEY_BYTES] = bench_alloc(dataset->count * sizeof(*probes));
+    struct probes *probes = bench_alloc(sizeof(*probes));
 
+    probes->count = dataset->count;
+    probes->keys = bench_alloc(dataset->count * sizeof(*probes->keys));
     /* Fisher and Yates, inside out. */
     for (size_t i = 0; i < dataset->count; i++) {
         size_t other = (size_t)(random_next(&seed) % (i + 1));
-        memcpy(probes[i], probes[other], KEY_BYTES);
-        memcpy(probes[other], dataset->keys[i], KEY_BYTES);
+        memcpy(probes->keys[i], probes->keys[other], KEY_BYTES);
+        memcpy(probes->keys[other], dataset->keys[i], KEY_BYTES);
     }
     return probes;
+}
+
+const uint8_t (*probes_take(struct probes *probes, size_t count))[KEY_BYTES]
+{
+    size_t first = count <= probes->count - probes->next ? probes->next : 0;
+
+    probes->next = first + count;
+    return (const uint8_t(*)[KEY_BYTES])(probes->keys + first);
 }

@@ -65,6 +65,15 @@ void dataset_create(struct dataset *dataset, size_t count, uint64_t seed);
 void dataset_sort(const struct dataset *dataset, struct dataset *sorted);
 
 /* The keys in another order, one after the other in memory, to look up. */
-uint8_t (*dataset_probes(const struct dataset *dataset, uint64_t seed))[KEY_BYTES];
+struct probes {
+    size_t count;
+    size_t next;
+    uint8_t (*keys)[KEY_BYTES];
+};
+
+struct probes *probes_create(const struct dataset *dataset, uint64_t seed);
+
+/* The next `count` keys (at most all there are); from the start when too few are left. */
+const uint8_t (*probes_take(struct probes *probes, size_t count))[KEY_BYTES];
 
 #endif

@@ -6,19 +6,19 @@
 #include "workloads.h"
 
 #define AT_ONCE 16
-#define CALLS_MAX 62500
+#define CALLS_MAX 25000
 
 static void prepare(struct worker *worker)
 {
     bench_verify_all(worker);
-    worker->state = dataset_probes(&bench.dataset, worker->index + 1);
+    worker->state = probes_create(&bench.dataset, worker->index + 1);
 }
 
 static void get_many(struct worker *worker)
 {
     const struct adapter *adapter = worker->adapter;
-    uint8_t(*probes)[KEY_BYTES] = worker->state;
     size_t calls = bench.entries / AT_ONCE < CALLS_MAX ? bench.entries / AT_ONCE : CALLS_MAX;
+    const uint8_t(*probes)[KEY_BYTES] = probes_take(worker->state, calls * AT_ONCE);
     struct slice keys[AT_ONCE];
     struct slice values[AT_ONCE];
 
@@ -48,7 +48,7 @@ static void sum(const struct round *round, double values[FIGURES_MAX])
 const struct workload multi_get_16 = {
     .name = "multi_get_16",
     .title = "16 random keys at once, one snapshot held; in keys (the peer: one get each)",
-    .rounds = 5,
+    .rounds = 11,
     .processes = 1,
     .use = PEER_READ,
     .figures = {{"", "k/s", false, 7}},

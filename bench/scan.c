@@ -5,9 +5,9 @@
  */
 #include "workloads.h"
 
-#define PASSES 5
+#define PASSES 2
 #define RANGE_ENTRIES 100
-#define RANGES_MAX 50000
+#define RANGES_MAX 20000
 
 static void prepare_scan(struct worker *worker)
 {
@@ -17,7 +17,7 @@ static void prepare_scan(struct worker *worker)
 static void prepare_ranges(struct worker *worker)
 {
     bench_verify_all(worker);
-    worker->state = dataset_probes(&bench.dataset, worker->index + 1);
+    worker->state = probes_create(&bench.dataset, worker->index + 1);
 }
 
 static void scan(struct worker *worker)
@@ -40,8 +40,8 @@ static void scan(struct worker *worker)
 static void scan_ranges(struct worker *worker)
 {
     const struct adapter *adapter = worker->adapter;
-    uint8_t(*probes)[KEY_BYTES] = worker->state;
     size_t ranges = bench.entries < RANGES_MAX ? bench.entries : RANGES_MAX;
+    const uint8_t(*probes)[KEY_BYTES] = probes_take(worker->state, ranges);
     size_t visited = 0;
 
     worker->result->start_ns = bench_now_ns();
@@ -71,7 +71,7 @@ static void sum_ranges(const struct round *round, double values[FIGURES_MAX])
 const struct workload scan_all = {
     .name = "scan",
     .title = "full scan, in entries",
-    .rounds = 5,
+    .rounds = 11,
     .processes = 1,
     .use = PEER_READ,
     .figures = {{"", "M/s", false, 1.9}},
@@ -83,7 +83,7 @@ const struct workload scan_all = {
 const struct workload range_100 = {
     .name = "range_100",
     .title = "ranges of 100 entries from random keys",
-    .rounds = 5,
+    .rounds = 11,
     .processes = 1,
     .use = PEER_READ,
     .figures = {{"", "k/s", false, 2}},

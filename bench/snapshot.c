@@ -9,12 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SNAPSHOTS 5000000
-#define OPENS 50
+#define SNAPSHOTS 2000000
+#define OPENS_MAX 30
 
 static void prepare_open(struct worker *worker)
 {
-    worker->state = dataset_probes(&bench.dataset, 1);
+    worker->state = probes_create(&bench.dataset, 1);
 }
 
 static void begin_and_end(struct worker *worker)
@@ -46,11 +46,12 @@ __attribute__((noreturn)) static void open_and_get(const struct worker *worker, 
 
 static void open_in_fresh_processes(struct worker *worker)
 {
-    uint8_t(*probes)[KEY_BYTES] = worker->state;
+    size_t opens = bench.entries < OPENS_MAX ? bench.entries : OPENS_MAX;
+    const uint8_t(*probes)[KEY_BYTES] = probes_take(worker->state, opens);
     struct result *result = worker->result;
 
     result->start_ns = bench_now_ns();
-    for (unsigned i = 0; i < OPENS; i++) {
+    for (unsigned i = 0; i < opens; i++) {
         pid_t child = fork();
         int status;
         if (child == 0) {
@@ -63,8 +64,8 @@ static void open_in_fresh_processes(struct worker *worker)
         }
     }
     result->end_ns = bench_now_ns();
-    result->latency_count = OPENS;
-    result->operations = OPENS;
+    result->latency_count = opens;
+    result->operations = opens;
 }
 
 static void sum_snapshots(const struct round *round, double values[FIGURES_MAX])
@@ -80,7 +81,7 @@ static void sum_opens(const struct round *round, double values[FIGURES_MAX])
 const struct workload snapshot_begin_end = {
     .name = "snapshot",
     .title = "begin and end a snapshot (the peer: renew and reset)",
-    .rounds = 5,
+    .rounds = 11,
     .processes = 1,
     .use = PEER_READ,
     .figures = {{"", "ns", true, 4}},
@@ -91,7 +92,7 @@ const struct workload snapshot_begin_end = {
 const struct workload open_first_get = {
     .name = "open_first_get",
     .title = "open and first get of a fresh process, p50",
-    .rounds = 5,
+    .rounds = 11,
     .processes = 1,
     .use = PEER_READ,
     .opens_itself = true,

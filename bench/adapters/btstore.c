@@ -12,6 +12,7 @@
 
 #include <btstore.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,19 @@ static void store_path(const char *folder, char *path, size_t size)
     snprintf(path, size, "%s/" STORE_FILE, folder);
 }
 
+/* What the daemon says goes to a file beside the store. */
+static void log_to(const char *folder)
+{
+    char path[4096];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/btstored.log", folder);
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0) {
+        bench_fail("%s: %m", path);
+    }
+}
+
 /* Waits until the daemon answers, or ends. */
 static void wait_until_served(pid_t server, const char *path)
 {
@@ -61,7 +75,8 @@ static void wait_until_served(pid_t server, const char *path)
 
     while ((status = bts_store_open(path, &options, &store, &error)) != BTS_OK) {
         if (status != BTS_UNAVAILABLE || waitpid(server, NULL, WNOHANG) != 0) {
-            bench_fail("btstored did not start: %s", error.text);
+            bench_fail("btstored did not start (see btstored.log beside %s): %s", path,
+                       error.text);
         }
         usleep(5000);
     }
@@ -76,6 +91,7 @@ static pid_t btstore_serve(const char *folder)
     store_path(folder, path, sizeof(path));
     if (server == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
+        log_to(folder);
         execl(bench.daemon, "btstored", "--foreground", path, (char *)NULL);
         bench_fail("%s: cannot be run", bench.daemon);
     }
@@ -94,7 +110,7 @@ static void btstore_stop(pid_t server, const char *folder)
     while (waitpid(server, &status, 0) < 0 && errno == EINTR) {
     }
     if (status != 0) {
-        bench_fail("btstored on %s ended with status %d", folder, status);
+        bench_fail("btstored ended with status %d; see %s/btstored.log", status, folder);
     }
 }
 
