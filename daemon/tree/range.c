@@ -33,7 +33,7 @@ static enum bts_status range_free_entries(struct tree *tree, const void *leaf, u
     return BTS_OK;
 }
 
-/* Frees a page and what it leads to; calls itself once per level, so TREE_DEPTH_MAX deep at most. */
+/* Frees a page and what it leads to; calls itself once per level, TREE_DEPTH_MAX deep at most. */
 static enum bts_status range_free_subtree(struct tree *tree, pgno_t pgno, unsigned level,
                                           txnid_t born_max, struct bts_error *error)
 {

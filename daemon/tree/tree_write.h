@@ -7,10 +7,15 @@
  * error after which the caller undoes the batch (pages_undo and its own copy
  * of struct tree): trees and counts are never repaired half-way.
  *
- * tree_put      edit.c descends and edits the leaf; split.c when it does not fit
- * tree_delete   edit.c; merge.c when a page gets sparse (below a quarter) or empty
- * A page is merged with, or levelled against, a sibling under the same parent;
- * an inner root with one child is dropped; an empty leaf root leaves root 0.
+ * tree_put            edit.c descends and edits the leaf; split.c when it does not fit
+ * tree_delete         edit.c; merge.c when a page gets sparse (below a quarter) or empty
+ * tree_delete_range   range.c, mended by merge.c
+ *
+ * Invariants, of every tree between two calls
+ *  (1) The counts of the record are exact: entries, pages of each kind, depth.
+ *  (2) No page is empty, and no inner page has one child only; an empty tree
+ *      has root 0 and depth 0.
+ *  (3) Keys and values passed in lie in no page of the tree.
  */
 #ifndef TREE_TREE_WRITE_H
 #define TREE_TREE_WRITE_H

@@ -105,9 +105,14 @@ tests_unit_test_buckets_SOURCES = tests/unit/test_buckets.c $(writer_fixture)
 tests_unit_test_buckets_LDADD = $(tree_libs) $(CHECK_LIBS)
 
 unit_programs += tests/unit/test_apply
-tests_unit_test_apply_SOURCES = tests/unit/test_apply.c $(writer_fixture) $(failing_malloc)
-tests_unit_test_apply_LDFLAGS = $(AM_LDFLAGS) $(failing_malloc_ldflags)
+tests_unit_test_apply_SOURCES = tests/unit/test_apply.c $(writer_fixture)
 tests_unit_test_apply_LDADD = $(tree_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_apply_undo
+tests_unit_test_apply_undo_SOURCES = tests/unit/test_apply_undo.c $(writer_fixture) \
+	$(failing_malloc)
+tests_unit_test_apply_undo_LDFLAGS = $(AM_LDFLAGS) $(failing_malloc_ldflags)
+tests_unit_test_apply_undo_LDADD = $(tree_libs) $(CHECK_LIBS)
 
 # commit
 engine_fixture_sources = \
@@ -118,3 +123,11 @@ tests_unit_test_pending_log_LDADD = $(commit_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_commit
 tests_unit_test_commit_SOURCES = tests/unit/test_commit.c $(engine_fixture_sources)
 tests_unit_test_commit_LDADD = $(commit_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_commit_faults
+tests_unit_test_commit_faults_SOURCES = tests/unit/test_commit_faults.c $(engine_fixture_sources)
+tests_unit_test_commit_faults_LDADD = $(commit_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_recover
+tests_unit_test_recover_SOURCES = tests/unit/test_recover.c $(engine_fixture_sources)
+tests_unit_test_recover_LDADD = $(commit_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_publish
+tests_unit_test_publish_LDADD = $(commit_libs) $(CHECK_LIBS)

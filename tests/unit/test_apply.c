@@ -5,14 +5,11 @@
 #include "tree/apply.h"
 
 #include "base/bytes.h"
-#include "base/crc32c.h"
-#include "read/cursor.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "failing_malloc.h"
 #include "unit.h"
 #include "writer_fixture.h"
 
@@ -24,13 +21,6 @@ static struct bts_error error;
 static void start(void)
 {
     writer_open(&writer, 4096);
-    writer_begin(&writer);
-}
-
-static void commit_and_check(void)
-{
-    writer_commit(&writer);
-    writer_check(&writer);
     writer_begin(&writer);
 }
 
@@ -414,206 +404,6 @@ START_TEST(a_bucket_in_use_that_was_dropped_is_unknown_from_then_on)
 }
 END_TEST
 
-/* ---- refusal leaves no trace -------------------------------------------------------- */
-
-static uint32_t fingerprint_of_root(uint32_t sum, const struct buckets_root *root)
-{
-    uint64_t fields[] = {root->root, root->depth, root->bucket_count, root->next_bucket_id};
-
-    return crc32c(sum, fields, sizeof(fields));
-}
-
-/* A number that follows from everything the group at work holds. */
-static uint32_t fingerprint_of_all(void)
-{
-    struct buckets_root root = buckets_root(writer.buckets);
-    struct tree_view directory = {.source = pages_source(writer.pages),
-                                  .root = root.root,
-                                  .depth = root.depth,
-                                  .txnid = pages_txnid(writer.pages)};
-    struct bts_bytes name;
-    struct bts_bytes key;
-    struct bts_bytes value;
-    struct cursor names;
-    struct cursor entries;
-    uint32_t sum = fingerprint_of_root(0, &root);
-
-    cursor_init(&names, &directory);
-    while (cursor_next(&names, &name, NULL, &error) == BTS_OK) {
-        struct tree *tree;
-        struct tree_view view;
-        ck_assert_int_eq(buckets_open(writer.buckets, name.data, name.size, &tree, &error),
-                         BTS_OK);
-        sum = crc32c(sum, name.data, name.size);
-        sum = crc32c(sum, &tree->record, sizeof(tree->record));
-        view = tree_view_of(tree);
-        cursor_init(&entries, &view);
-        while (cursor_next(&entries, &key, &value, &error) == BTS_OK) {
-            sum = crc32c(sum, key.data, key.size);
-            sum = crc32c(sum, value.data, value.size);
-        }
-    }
-    return sum;
-}
-
-/* Fills two buckets, partly in the group at work. */
-static void fill_two_buckets(void)
-{
-    char key[32];
-
-    add(BATCH_BUCKET_CREATE, 0, "doomed", "");
-    add(BATCH_BUCKET_CREATE, 0, "moved", "");
-    ASSERT_APPLIES();
-    for (unsigned part = 0; part < 2; part++) {
-        for (unsigned i = part; i < 4000; i += 2) {
-            static const uint8_t value[30000];
-            snprintf(key, sizeof(key), "key %06u", i * 7919u % 4000);
-            if (i % 2000 == 0) {
-                add(BATCH_USE, 0, "doomed", "");
-            }
-            if (i % 2000 == 1000) {
-                add(BATCH_USE, 0, "default", "");
-            }
-            add_bytes(BATCH_PUT, 0, key, strlen(key), value, i % 97 == 0 ? sizeof(value) : 90);
-        }
-        ASSERT_APPLIES();
-        if (part == 0) {
-            commit_and_check();
-        }
-    }
-}
-
-/* Splits, merges, makes and frees runs, drops, renames, creates, and touches many pages. */
-static void add_everything(void)
-{
-    static const uint8_t value[50000];
-    char key[32];
-
-    for (unsigned i = 0; i < 4000; i++) {
-        snprintf(key, sizeof(key), "key %06u+", i);
-        add_bytes(BATCH_PUT, i % 5 == 0 ? BATCH_RETURN : 0, key, strlen(key), value,
-                  i % 101 == 0 ? sizeof(value) : 120);
-    }
-    for (unsigned i = 0; i < 4000; i++) {
-        snprintf(key, sizeof(key), "key %06u", i);
-        if (i % 9 != 0) {
-            add(BATCH_DELETE, BATCH_RETURN, key, "");
-        }
-    }
-    add(BATCH_BUCKET_RENAME, 0, "moved", "moved away");
-    add(BATCH_BUCKET_DROP, 0, "doomed", "");
-    for (unsigned i = 0; i < 40; i++) {
-        snprintf(key, sizeof(key), "bucket %u", i);
-        add(BATCH_BUCKET_CREATE, 0, key, "");
-        add(BATCH_USE, 0, key, "");
-        add(BATCH_PUT, 0, "k", "v");
-    }
-    add(BATCH_USE, 0, "default", "");
-    add(BATCH_DELETE_RANGE, 0, "key 001000", "key 003000");
-    add_increment("n", 3);
-}
-
-/* As it was before: pages, space, directory, counts and contents. */
-struct traces {
-    uint32_t fingerprint;
-    struct space_stat space;
-    size_t private_bytes;
-};
-
-static struct traces look_for_traces(void)
-{
-    struct traces traces;
-
-    memset(&traces, 0, sizeof(traces));
-    traces.fingerprint = fingerprint_of_all();
-    traces.space = space_stat(writer.space);
-    traces.private_bytes = pages_private_bytes(writer.pages);
-    return traces;
-}
-
-START_TEST(a_refused_batch_leaves_no_trace)
-{
-    struct traces before;
-    struct traces after;
-
-    start();
-    fill_two_buckets();
-    before = look_for_traces();
-    add_everything();
-    add(BATCH_REQUIRE_PRESENT, 0, "nobody", "");
-    ck_assert_int_eq(apply(), BTS_CONFLICT);
-    ck_assert_uint_eq(results.count, 0);
-    after = look_for_traces();
-    ck_assert_mem_eq(&after, &before, sizeof(before));
-    finish();
-}
-END_TEST
-
-START_TEST(memory_that_runs_out_at_any_step_leaves_no_trace)
-{
-    struct traces before;
-    struct batch saved;
-    enum bts_status status;
-    unsigned long step = 0;
-
-    start();
-    fill_two_buckets();
-    before = look_for_traces();
-    add_everything();
-    saved = batch;
-    do {
-        struct traces after;
-        apply_results_fini(&results);
-        failing_malloc_set(++step);
-        status = apply_batch(writer.buckets, writer.pages, APPLY_LIVE, saved.data, saved.size,
-                             &results, step % 2 == 0 ? NULL : &error);
-        if (!failing_malloc_failed()) {
-            break;
-        }
-        failing_malloc_set(0);
-        ck_assert_int_eq(status, BTS_NO_MEMORY);
-        ck_assert_uint_eq(results.count, 0);
-        buckets_check(writer.buckets);
-        after = look_for_traces();
-        ck_assert_mem_eq(&after, &before, sizeof(before));
-    } while (step < 10000);
-    failing_malloc_set(0);
-    ck_assert_msg(status == BTS_OK, "%s", error.text);
-    ck_assert_uint_gt(step, 20);
-    ck_assert_uint_eq(buckets_root(writer.buckets).bucket_count, 42);
-    batch_clear(&batch);
-    assert_holds("n", "3");
-    finish();
-}
-END_TEST
-
-START_TEST(memory_that_runs_out_while_flushing_leaves_the_directory_as_it_was)
-{
-    struct buckets_root before;
-    struct buckets_root after;
-    enum bts_status status;
-    unsigned long step = 0;
-
-    start();
-    fill_two_buckets();
-    before = buckets_root(writer.buckets);
-    do {
-        failing_malloc_set(++step);
-        status = buckets_flush(writer.buckets, &error);
-        if (!failing_malloc_failed()) {
-            break;
-        }
-        failing_malloc_set(0);
-        after = buckets_root(writer.buckets);
-        ck_assert_int_eq(status, BTS_NO_MEMORY);
-        ck_assert_uint_eq(fingerprint_of_root(0, &after), fingerprint_of_root(0, &before));
-    } while (step < 1000);
-    failing_malloc_set(0);
-    ck_assert_int_eq(status, BTS_OK);
-    finish();
-}
-END_TEST
-
 int main(void)
 {
     return UNIT_RUN("apply", an_empty_batch_applies,
@@ -627,8 +417,5 @@ int main(void)
                     a_condition_that_does_not_hold_names_its_key_and_refuses_all,
                     replay_does_not_judge_again, operations_go_to_the_bucket_in_use,
                     an_unknown_bucket_refuses_the_whole_batch_and_is_named,
-                    a_bucket_in_use_that_was_dropped_is_unknown_from_then_on,
-                    a_refused_batch_leaves_no_trace,
-                    memory_that_runs_out_at_any_step_leaves_no_trace,
-                    memory_that_runs_out_while_flushing_leaves_the_directory_as_it_was);
+                    a_bucket_in_use_that_was_dropped_is_unknown_from_then_on);
 }
