@@ -121,8 +121,7 @@ static int listener_permit(const struct listener *listener, const char *name, gi
     return fchmodat(listener->directory_fd, name, 0660, 0);
 }
 
-static enum bts_status listener_bind(struct listener *listener, gid_t group,
-                                     struct bts_error *error)
+enum bts_status listener_open(struct listener *listener, gid_t group, struct bts_error *error)
 {
     struct sockaddr_un address;
     enum bts_status status = listener_address(listener, LISTENER_NEW, &address, error);
@@ -146,21 +145,16 @@ static enum bts_status listener_bind(struct listener *listener, gid_t group,
     return BTS_OK;
 }
 
-enum bts_status listener_open(struct listener *listener, const char *path, gid_t group,
-                              struct bts_error *error)
+enum bts_status listener_prepare(struct listener *listener, const char *path,
+                                 struct bts_error *error)
 {
+    struct sockaddr_un address;
     enum bts_status status = listener_resolve(listener, path, error);
 
     if (status == BTS_OK) {
-        status = listener_check_old(listener, error);
+        status = listener_address(listener, LISTENER_NEW, &address, error);
     }
-    if (status == BTS_OK) {
-        status = listener_bind(listener, group, error);
-    }
-    if (status != BTS_OK) {
-        listener_close(listener);
-    }
-    return status;
+    return status == BTS_OK ? listener_check_old(listener, error) : status;
 }
 
 /* Makes the link under another name and renames it over what lies there. */

@@ -23,11 +23,15 @@ struct listener {
 void listener_init(struct listener *listener);
 
 /*
- * Listens at `path`.  `group`: mode 0660 of that group; (gid_t)-1: mode 0600.
+ * Looks whether a socket can be made at `path`, and changes nothing yet.
  * BTS_BUSY: somebody else listens there.  BTS_IO, BTS_INVALID, BTS_LIMIT.
  */
-BTS_MUST_USE enum bts_status listener_open(struct listener *listener, const char *path,
-                                           gid_t group, struct bts_error *error);
+BTS_MUST_USE enum bts_status listener_prepare(struct listener *listener, const char *path,
+                                              struct bts_error *error);
+
+/* Listens there.  `group`: mode 0660 of that group; (gid_t)-1: mode 0600.  BTS_IO. */
+BTS_MUST_USE enum bts_status listener_open(struct listener *listener, gid_t group,
+                                           struct bts_error *error);
 
 /* Makes `store_path`.socket a link to the socket, unless it is the socket. */
 BTS_MUST_USE enum bts_status listener_link(struct listener *listener, const char *store_path,

@@ -91,12 +91,14 @@ static void server_welcome(struct server *server, int fd)
     if (status == BTS_OK) {
         status = server_check_limits(server, &peer, &error);
     }
-    if (status != BTS_OK) {
+    bool linger = status == BTS_DENIED && server->sessions.count < SERVER_REFUSED_MAX;
+    if (status != BTS_OK && !linger) {
         server_refuse(server, fd, &error);
         return;
     }
-    if (session_open(server, fd, &peer, &error) != BTS_OK) {
-        log_line(&server->log, LOG_ERR, "%s", error.text);
+    struct bts_error why;
+    if (session_open(server, fd, &peer, linger ? &error : NULL, &why) != BTS_OK) {
+        log_line(&server->log, LOG_ERR, "%s", why.text);
     }
 }
 
@@ -123,6 +125,7 @@ static void server_on_accept(evutil_socket_t listening, short what, void *contex
 static void server_sweep(struct server *server)
 {
     readers_sweep(&server->readers);
+    sessions_sweep(server);
     if (strangers_sweep(&server->strangers)) {
         log_line(&server->log, LOG_INFO, "the last reader of an earlier daemon is gone");
     }

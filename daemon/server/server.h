@@ -29,6 +29,7 @@
 
 #define SERVER_CLIENTS_MAX 4096u
 #define SERVER_CLIENTS_PER_USER_MAX 2048u /* the owner excepted */
+#define SERVER_REFUSED_MAX (SERVER_CLIENTS_MAX / 2) /* with more clients, no patience for them */
 #define SERVER_INPUT_BYTES_MAX (1024ull << 20) /* room of all inputs together */
 
 struct server {

@@ -124,21 +124,25 @@ static enum bts_status server_recover(struct server *server, struct bts_error *e
     return commit_recover(server->commit, server->run.beacon, &server->horizon, survivors, error);
 }
 
-static enum bts_status server_listen(struct server *server, struct bts_error *error)
+/* Where the socket will be: told before anything is recovered, if that cannot be. */
+static enum bts_status server_prepare_socket(struct server *server, struct bts_error *error)
 {
     char *own = NULL;
 
     if (server->options->socket == NULL && asprintf(&own, "%s/socket", server->run.path) < 0) {
         return err_set(error, BTS_NO_MEMORY, "%s: out of memory", server->path);
     }
-    enum bts_status status =
-        listener_open(&server->listener, own != NULL ? own : server->options->socket,
-                      server->run.group, error);
+    enum bts_status status = listener_prepare(
+        &server->listener, own != NULL ? own : server->options->socket, error);
     free(own);
-    if (status == BTS_OK) {
-        status = listener_link(&server->listener, server->path, error);
-    }
     return status;
+}
+
+static enum bts_status server_listen(struct server *server, struct bts_error *error)
+{
+    enum bts_status status = listener_open(&server->listener, server->run.group, error);
+
+    return status == BTS_OK ? listener_link(&server->listener, server->path, error) : status;
 }
 
 static enum bts_status server_prepare(struct server *server, struct bts_error *error)
@@ -160,8 +164,9 @@ enum bts_status server_open(struct server *server, const struct options *options
                             struct bts_error *error)
 {
     static enum bts_status (*const steps[])(struct server *, struct bts_error *) = {
-        server_prepare, server_open_engine,  server_open_run_directory,
-        server_recover, server_listen,       server_add_events,
+        server_prepare,        server_open_engine, server_open_run_directory,
+        server_prepare_socket, server_recover,     server_listen,
+        server_add_events,
     };
     enum bts_status status = BTS_OK;
 

@@ -82,7 +82,7 @@ static void session_on_readable(evutil_socket_t fd, short what, void *context);
 static void session_on_writable(evutil_socket_t fd, short what, void *context);
 
 enum bts_status session_open(struct server *server, int fd, const struct peer *peer,
-                             struct bts_error *error)
+                             const struct bts_error *refusal, struct bts_error *error)
 {
     struct sessions *sessions = &server->sessions;
     struct session *session = calloc(1, sizeof(*session));
@@ -118,6 +118,12 @@ enum bts_status session_open(struct server *server, int fd, const struct peer *p
     sessions->first = session;
     sessions->count++;
     sessions->accepted++;
+    if (refusal != NULL) {
+        session->refused = true;
+        sessions->refused++;
+        resp_status_error(&session->output, refusal->status, refusal->text);
+        session_touch(session);
+    }
     return BTS_OK;
 }
 
@@ -275,7 +281,9 @@ static void session_on_readable(evutil_socket_t fd, short what, void *context)
     }
     ssize_t size = read(fd, session->input + session->input_size,
                         session->input_room - session->input_size);
-    if (size > 0) {
+    if (session->refused) {
+        session->closing = true;
+    } else if (size > 0) {
         session->input_size += (size_t)size;
         session_process(session);
     } else if (size == 0) {
@@ -437,6 +445,19 @@ static void session_settle(struct session *session)
                  !session->closing && !session->ended && !session->waiting &&
                      pending < SESSION_OUTPUT_HIGH,
                  &session->is_reading);
+}
+
+void sessions_sweep(struct server *server)
+{
+    uint64_t now = server_now_ms();
+
+    for (struct session *session = server->sessions.first, *next; session != NULL;
+         session = next) {
+        next = session->next;
+        if (session->refused && now - session->since_ms >= SESSION_REFUSED_MS) {
+            session_close(session);
+        }
+    }
 }
 
 void sessions_settle(struct server *server)

@@ -11,6 +11,11 @@
  *   open -- QUIT, a protocol error, end of input --> closing: sends what is left
  *   any  -- connection broken --> dead: freed once no write of it is under way
  *
+ * A peer that may not be here gets a session too, refused from the start: it
+ * is told so, and closed once it has sent something (which is not looked at)
+ * or SESSION_REFUSED_MS have passed.  Closed at once, it would learn of a
+ * broken connection only, and not why.
+ *
  * Invariants
  *  (1) A request stays in the input until it is answered or queued: what must
  *      wait is simply looked at again later.
@@ -38,6 +43,7 @@
 #define SESSION_WRITES_MAX 4096u           /* writes of one session under way */
 #define SESSION_NAME_MAX 255u
 #define SESSION_PASSED_MAX 3u
+#define SESSION_REFUSED_MS 2000u
 
 struct server;
 struct ticket;
@@ -52,6 +58,7 @@ struct session {
     bool waiting;     /* the request that lies there must wait */
     bool closing;     /* takes no more requests */
     bool dead;
+    bool refused;     /* it was told why; nothing of it is looked at */
     bool is_reading;  /* the event is added */
     bool is_writing;
 
@@ -104,8 +111,12 @@ struct sessions {
 BTS_MUST_USE enum bts_status sessions_init(struct sessions *sessions, struct bts_error *error);
 void sessions_fini(struct sessions *sessions);
 
-/* Starts a session on a connection, which it then owns, also on failure. */
+/*
+ * Starts a session on a connection, which it then owns, also on failure.
+ * `refusal`: not NULL: why the peer may not be here.
+ */
 BTS_MUST_USE enum bts_status session_open(struct server *server, int fd, const struct peer *peer,
+                                          const struct bts_error *refusal,
                                           struct bts_error *error);
 
 /* Closes at once and forgets; the memory goes when its last write has come back. */
@@ -113,6 +124,9 @@ void session_close(struct session *session);
 
 /* Has it looked at at the end of the turn: input goes on, output is sent. */
 void session_touch(struct session *session);
+
+/* Closes sessions that were refused and say nothing; to be called every second or so. */
+void sessions_sweep(struct server *server);
 
 /* Does that for all that were touched. */
 void sessions_settle(struct server *server);

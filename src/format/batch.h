@@ -71,7 +71,8 @@ enum batch_flag {
     BATCH_IF_ABSENT = 1,  /* PUT: only when the key is not there (skipped, not refused) */
     BATCH_IF_PRESENT = 2, /* PUT: only when it is */
     BATCH_RETURN = 4,     /* the caller wants the result: PUT: the old value; DELETE: whether it was
-                             there; INCREMENT: the sum; GET has one with or without the flag */
+                             there; INCREMENT: the sum; BUCKET_CREATE: its number; GET has one
+                             with or without the flag */
     BATCH_OPEN_FROM = 8,  /* DELETE_RANGE: no lower bound */
     BATCH_OPEN_TO = 16,   /* DELETE_RANGE: no upper bound */
 };

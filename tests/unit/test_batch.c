@@ -111,6 +111,7 @@ START_TEST(every_type_comes_back_as_it_was_added)
         {BATCH_GET, 0, "key", ""},
         {BATCH_GET, BATCH_RETURN, "key", ""},
         {BATCH_BUCKET_CREATE, 0, "users", ""},
+        {BATCH_BUCKET_CREATE, BATCH_RETURN, "guests", ""},
         {BATCH_BUCKET_DROP, 0, "users", ""},
         {BATCH_BUCKET_RENAME, 0, "users", "people"},
         {BATCH_REQUIRE_ABSENT, 0, "key", ""},
