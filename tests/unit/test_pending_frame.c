@@ -309,6 +309,19 @@ START_TEST(a_body_gives_its_batches_in_order)
 }
 END_TEST
 
+START_TEST(a_body_may_end_in_a_batch_without_bytes)
+{
+    static const uint8_t body[4] = {0};
+    struct pending_body_reader reader = {body, body + sizeof(body)};
+    const uint8_t *batch = NULL;
+    size_t size = 1;
+
+    ck_assert(pending_body_next(&reader, &batch, &size));
+    ck_assert_uint_eq(size, 0);
+    ck_assert_ptr_eq(reader.next, reader.end);
+}
+END_TEST
+
 START_TEST(a_body_whose_sizes_lie_ends_before_its_end)
 {
     static const uint32_t lies[] = {4, 5, 0x7fffffff, 0xfffffffc, UINT32_MAX};
@@ -345,5 +358,6 @@ int main(void)
                     every_bit_of_a_frame_is_guarded, a_torn_frame_is_bad,
                     a_whole_frame_of_another_epoch_is_stale,
                     a_reserved_field_that_is_set_is_bad, a_body_gives_its_batches_in_order,
+                    a_body_may_end_in_a_batch_without_bytes,
                     a_body_whose_sizes_lie_ends_before_its_end);
 }

@@ -138,6 +138,16 @@ START_TEST(what_is_no_request_is_refused_at_once)
 }
 END_TEST
 
+START_TEST(lengths_just_within_their_bounds_are_taken)
+{
+    ck_assert_int_eq(parse("*0000000001\r\n$0000000002\r\nhi\r\n"), RESP_OK);
+    expect_part(0, "hi");
+    ck_assert_int_eq(parse_at_most("*1\r\n$536870912\r\n", 16, SIZE_MAX), RESP_MORE);
+    ck_assert_uint_eq(test_request.need, 16 + 536870912 + 2);
+    expect_invalid("*1048576\r\n", "too many words"); /* of this caller, not of all */
+}
+END_TEST
+
 START_TEST(a_request_over_its_limit_is_refused_before_its_bytes_come)
 {
     const char *text = "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
@@ -246,6 +256,7 @@ int main(void)
                     a_bulk_string_may_hold_any_bytes, a_request_without_words_asks_nothing,
                     a_request_cut_anywhere_waits_for_more, need_says_how_much_is_missing,
                     what_is_no_request_is_refused_at_once,
+                    lengths_just_within_their_bounds_are_taken,
                     a_request_over_its_limit_is_refused_before_its_bytes_come,
                     a_line_of_words_is_a_request, quotes_keep_blanks_together, a_line_has_bounds,
                     a_stream_in_random_pieces_gives_the_same_requests);

@@ -186,6 +186,7 @@ START_TEST(every_type_of_either_version_is_read)
         {",3.25\r\n", RESP_SIMPLE, 0, "3.25"},
         {"(12345678901234567890\r\n", RESP_SIMPLE, 0, "12345678901234567890"},
         {"=7\r\ntxt:abc\r\n", RESP_BULK, 0, "abc"},
+        {"=4\r\ntxt:\r\n", RESP_BULK, 0, ""},
         {"!5\r\nERR x\r\n", RESP_ERROR, 0, "ERR x"},
         {"%0\r\n", RESP_ARRAY, 0, ""},
         {"~0\r\n", RESP_ARRAY, 0, ""},
@@ -298,7 +299,10 @@ START_TEST(a_line_of_a_reply_has_a_bound)
     memset(line, 'x', sizeof(line));
     line[0] = '+';
     ck_assert_int_eq(resp_reply_size(line, RESP_INLINE_MAX, &used), RESP_MORE);
-    ck_assert_int_eq(resp_reply_size(line, sizeof(line), &used), RESP_INVALID);
+    ck_assert_int_eq(resp_reply_size(line, RESP_INLINE_MAX + 1, &used), RESP_INVALID);
+    memcpy(line + RESP_INLINE_MAX, "\r\n", 2);
+    ck_assert_int_eq(resp_reply_size(line, sizeof(line), &used), RESP_OK);
+    ck_assert_uint_eq(used, RESP_INLINE_MAX + 2);
 }
 END_TEST
 
