@@ -48,7 +48,7 @@ void checkpoint_fini(struct checkpoint *checkpoint)
     free(checkpoint->page);
 }
 
-/* ---- which copy ------------------------------------------------------------------------- */
+/* ---- which copy --------------------------------------------------------- */
 
 static enum bts_status checkpoint_reserve_copies(struct checkpoint *checkpoint, uint32_t count,
                                                  struct bts_error *error)
@@ -78,7 +78,7 @@ enum bts_status checkpoint_set_copy(struct checkpoint *checkpoint, uint32_t grou
     return BTS_OK;
 }
 
-/* ---- prepare ------------------------------------------------------------------------------ */
+/* ---- prepare ------------------------------------------------------------ */
 
 static enum bts_status checkpoint_add_map(void *context, uint32_t group, const uint8_t *bits,
                                           struct bts_error *error)
@@ -132,7 +132,7 @@ void checkpoint_prepare_metas(struct checkpoint *checkpoint, const struct meta *
     atomic_store_explicit(&checkpoint->hurry, false, memory_order_relaxed);
 }
 
-/* ---- the job -------------------------------------------------------------------------------- */
+/* ---- the job ------------------------------------------------------------ */
 
 static enum bts_status checkpoint_write_maps(const struct checkpoint *checkpoint,
                                              struct bts_error *error)

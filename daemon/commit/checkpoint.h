@@ -40,13 +40,13 @@ struct checkpoint {
     const struct file *data;
     void *page;            /* to encode maps and metas in */
 
-    /* ---- durable: the last checkpoint ---- */
+    /* ---- durable: the last checkpoint --------------------------------------- */
     struct meta meta;
     pgno_t meta_pgno;      /* one that holds it; the other is written first */
     uint8_t *copies;       /* per group: the copy in use, or CHECKPOINT_COPY_NONE */
     uint32_t copy_room;    /* groups that `copies` has entries for */
 
-    /* ---- the job in progress ---- */
+    /* ---- the job in progress ------------------------------------------------ */
     struct meta next;
     struct checkpoint_map *maps;
     size_t map_count;

@@ -27,7 +27,7 @@
 #define COMMIT_LOG_SIZE (64u << 20)
 #define COMMIT_CHECKPOINT_AGE_MS 30000u
 
-/* ---- small things ---------------------------------------------------------------------------- */
+/* ---- small things ------------------------------------------------------- */
 
 int64_t commit_now_ms(void)
 {
@@ -75,7 +75,7 @@ int commit_event_fd(const struct commit *commit)
     return commit->event_fd;
 }
 
-/* ---- open and close ------------------------------------------------------------------------------ */
+/* ---- open and close ----------------------------------------------------- */
 
 /* The options with their defaults filled in; segments within what the format allows. */
 static enum bts_status commit_set_options(struct commit *commit,
@@ -240,7 +240,7 @@ enum bts_status commit_recover(struct commit *commit, struct beacon *beacon,
     return status;
 }
 
-/* ---- requests -------------------------------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
 void commit_refuse(struct commit_request *request, enum bts_status status,
                    const struct bts_error *error)
@@ -323,7 +323,7 @@ void commit_tick(struct commit *commit)
         commit_signal(commit);
 }
 
-/* ---- failure ------------------------------------------------------------------------------------------ */
+/* ---- failure ------------------------------------------------------------ */
 
 /* A frame was handed over: it may be there after the next recovery, or not. */
 static void commit_leave_unknown(struct commit *commit, struct commit_group *group)
@@ -373,7 +373,7 @@ enum bts_status commit_failed(const struct commit *commit, struct bts_error *err
     return commit->failed;
 }
 
-/* ---- looking ---------------------------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------ */
 
 struct tree_view commit_latest(const struct commit *commit)
 {
@@ -411,7 +411,7 @@ uint64_t commit_retained_bytes(const struct commit *commit, txnid_t txnid)
     return space_retained_pages(commit->space, txnid) * commit_page_size(commit);
 }
 
-/* ---- stop ---------------------------------------------------------------------------------------------------- */
+/* ---- stop --------------------------------------------------------------- */
 
 static bool commit_is_idle(const struct commit *commit)
 {

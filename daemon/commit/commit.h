@@ -37,7 +37,7 @@ struct commit_options {
     uint64_t map_span;                 /* 0: default */
     uint64_t log_segment_size;         /* bytes; 0: 4 MiB */
     uint64_t log_size_max;             /* bytes; a checkpoint begins at half of it; 0: 64 MiB */
-    unsigned checkpoint_age_ms;        /* a checkpoint at least so often while there are commits; 0: 30 s */
+    unsigned checkpoint_age_ms;        /* no commit waits longer for a checkpoint; 0: 30 s */
     bool inline_only;                  /* no threads at all: for tests and tools */
     void (*note)(void *context, const char *text); /* one line for the log; NULL: dropped */
     void *note_context;
@@ -46,7 +46,9 @@ struct commit_options {
 /*
  * Opens or creates the files and takes the locks that make this the store's
  * only daemon.  BTS_BUSY: another one serves it.  BTS_NOT_FOUND: no file, and
- * create is false.  BTS_DAMAGED, BTS_VERSION, BTS_IO, BTS_NO_SPACE.
+ * create is false.  BTS_INVALID: not a regular file, a network file system,
+ * or impossible options.  BTS_DAMAGED, BTS_VERSION, BTS_DENIED, BTS_IO,
+ * BTS_NO_SPACE.  `options->system` and the note must outlive the engine.
  */
 BTS_MUST_USE enum bts_status commit_open(const struct commit_options *options,
                                          struct commit **commit, struct bts_error *error);
@@ -66,6 +68,10 @@ struct commit_identity commit_identity(const struct commit *commit);
  * survived an earlier daemon; `survivors`: there are some, and pages below the
  * old high-water mark are left alone until they are gone.  Both must outlive
  * the engine.  Replay counts are noted through options.note.
+ *
+ * BTS_DAMAGED: the log is missing, does not fit, or has a hole; a map or a page
+ * does not verify.  After any failure no reader has seen a change and the log
+ * is as it was: commit_close, and perhaps try it all again (BTS_NO_SPACE).
  */
 BTS_MUST_USE enum bts_status commit_recover(struct commit *commit, struct beacon *beacon,
                                             struct horizon *horizon, bool survivors,
@@ -86,7 +92,11 @@ struct commit_request {
 /* Whether commit_take would begin a group now (else collect first). */
 bool commit_ready(const struct commit *commit);
 
-/* Begins a group with these requests (a list by `next`), in order. */
+/*
+ * Begins a group with these requests (a list by `next`), in order; what is too
+ * much for one group waits inside for the next.  A lone request may be finished
+ * when this returns: then commit_event_fd is readable.
+ */
 void commit_take(struct commit *commit, struct commit_request *requests);
 
 /* Finished requests, in order, as a list; NULL: none.  Their states are durable and published. */
@@ -120,11 +130,11 @@ struct commit_checkpoint {
     uint32_t depth;
     uint64_t bucket_count;
     pgno_t page_count;
-    struct slot *slot;    /* pin: the caller lets go with snapshot_unpin */
+    struct slot *slot;    /* pin: of ours, until commit_checkpoint_forget; NULL: all were taken */
     struct commit_checkpoint *next; /* the engine's */
 };
 
-/* Asks for a checkpoint that begins now or right after the one in progress; `ticket` may be NULL. */
+/* Asks for a checkpoint, now or right after the one in progress; `ticket` may be NULL. */
 void commit_checkpoint_request(struct commit *commit, struct commit_checkpoint *ticket);
 /* Takes the ticket back and lets go of its pin. */
 void commit_checkpoint_forget(struct commit *commit, struct commit_checkpoint *ticket);

@@ -65,7 +65,7 @@ struct commit_group {
 };
 
 struct commit {
-    /* ---- given, or made by commit_open ---- */
+    /* ---- given, or made by commit_open -------------------------------------- */
     struct commit_options options;
     struct store_files files;
     _Atomic uint64_t map_pages;  /* what the map may touch; see read/map.h */
@@ -78,14 +78,14 @@ struct commit {
     struct worker log_worker;
     struct worker checkpoint_worker;
 
-    /* ---- given to commit_recover ---- */
+    /* ---- given to commit_recover -------------------------------------------- */
     struct beacon *beacon;
     struct horizon *horizon;
     bool serving;
     bool survivors;              /* pages below the old mark are held */
     txnid_t recovered;           /* the txnid that recovery published */
 
-    /* ---- states and groups ---- */
+    /* ---- states and groups -------------------------------------------------- */
     struct commit_state applied;
     struct commit_state published;
     struct commit_group groups[COMMIT_GROUPS_MAX];
@@ -98,7 +98,7 @@ struct commit {
     struct bts_error failure;
     _Atomic bool log_failed;     /* relaxed: the log thread writes nothing more */
 
-    /* ---- checkpoints ---- */
+    /* ---- checkpoints -------------------------------------------------------- */
     struct checkpoint checkpoint;
     bool checkpoint_running;
     bool checkpoint_wanted;      /* the log is full, or somebody asked without a ticket */
@@ -147,7 +147,7 @@ void commit_note(const struct commit *commit, const char *format, ...);
 /* Makes commit_event_fd readable; any thread. */
 void commit_signal(struct commit *commit);
 
-/* ---- commit.c ------------------------------------------------------------------------------ */
+/* ---- commit.c ----------------------------------------------------------- */
 
 /* Ends the engine's work with this error: everything in it gets its outcome. */
 void commit_fail(struct commit *commit, enum bts_status status, const struct bts_error *error);
@@ -159,7 +159,7 @@ void commit_settle(struct commit *commit);
 void commit_refuse(struct commit_request *request, enum bts_status status,
                    const struct bts_error *error);
 
-/* ---- group.c --------------------------------------------------------------------------------- */
+/* ---- group.c ------------------------------------------------------------ */
 
 /* Forms and applies groups from `waiting` while that can be done. */
 void group_pump(struct commit *commit);
@@ -187,7 +187,7 @@ void group_publish(struct commit *commit, struct commit_group *group);
 /* All its requests are done. */
 void group_answer(struct commit *commit, struct commit_group *group);
 
-/* ---- large.c ----------------------------------------------------------------------------------- */
+/* ---- large.c ------------------------------------------------------------ */
 
 /* Whether a batch of this size fits in no frame. */
 bool large_is(const struct commit *commit, size_t batch_size);
@@ -196,7 +196,7 @@ bool large_begin(struct commit *commit);
 /* The checkpoint that commits it is durable. */
 void large_settle(struct commit *commit);
 
-/* ---- schedule.c --- ------------------------------------------------------------------------------------ */
+/* ---- schedule.c --- ----------------------------------------------------- */
 
 /* Begins a checkpoint if one is due. */
 void schedule_begin_due(struct commit *commit);

@@ -21,7 +21,7 @@
 #include "commit/publish.h"
 #include "format/batch.h"
 
-/* ---- begin -------------------------------------------------------------------------------- */
+/* ---- begin -------------------------------------------------------------- */
 
 static void group_reclaim(struct commit *commit)
 {
@@ -49,7 +49,7 @@ struct commit_group *group_begin(struct commit *commit)
     return group;
 }
 
-/* ---- apply -------------------------------------------------------------------------------- */
+/* ---- apply -------------------------------------------------------------- */
 
 /* Whether the batch can change anything: a frame of mere reads and conditions is not needed. */
 static bool group_batch_writes(const struct commit_request *request)
@@ -115,7 +115,7 @@ void group_apply(struct commit *commit, struct commit_group *group,
     }
 }
 
-/* ---- end ---------------------------------------------------------------------------------- */
+/* ---- end ---------------------------------------------------------------- */
 
 /* Takes back everything the group did; the next one has its number. */
 static void group_abort(struct commit *commit)
@@ -166,7 +166,7 @@ bool group_end(struct commit *commit, struct commit_group *group)
     return true;
 }
 
-/* ---- log ---------------------------------------------------------------------------------- */
+/* ---- log ---------------------------------------------------------------- */
 
 static void group_write_task(struct worker_task *task)
 {
@@ -211,7 +211,7 @@ static void group_log(struct commit *commit, struct commit_group *group)
     }
 }
 
-/* ---- publish ------------------------------------------------------------------------------ */
+/* ---- publish ------------------------------------------------------------ */
 
 void group_publish(struct commit *commit, struct commit_group *group)
 {
@@ -265,7 +265,7 @@ void group_settle(struct commit *commit)
     }
 }
 
-/* ---- pump --------------------------------------------------------------------------------- */
+/* ---- pump --------------------------------------------------------------- */
 
 /* The body that the waiting requests need, as far as one frame holds them. */
 static size_t group_estimate(const struct commit *commit)

@@ -18,7 +18,7 @@
 /* A new segment is zeroed in writes of this size. */
 #define PENDING_ZERO_SIZE (1u << 20)
 
-/* ---- buffers ------------------------------------------------------------------------ */
+/* ---- buffers ------------------------------------------------------------ */
 
 void pending_buffer_fini(struct pending_buffer *buffer)
 {
@@ -60,7 +60,7 @@ void pending_buffer_add(struct pending_buffer *buffer, const void *batch, size_t
     buffer->batch_count++;
 }
 
-/* ---- open --------------------------------------------------------------------------- */
+/* ---- open --------------------------------------------------------------- */
 
 void pending_log_init(struct pending_log *log)
 {
@@ -188,7 +188,7 @@ enum bts_status pending_log_open(struct pending_log *log, const struct file_syst
     return status;
 }
 
-/* ---- segments ----------------------------------------------------------------------- */
+/* ---- segments ----------------------------------------------------------- */
 
 static size_t pending_log_free_count(const struct pending_log *log)
 {
@@ -317,7 +317,7 @@ enum bts_status pending_log_begin(struct pending_log *log, uint64_t epoch, txnid
     return status;
 }
 
-/* ---- frames -------------------------------------------------------------------------- */
+/* ---- frames ------------------------------------------------------------- */
 
 uint64_t pending_log_position(const struct pending_log *log)
 {

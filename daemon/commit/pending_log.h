@@ -61,7 +61,7 @@ struct pending_log {
     uint64_t start;                /* position up to which pending_log_release was called */
 };
 
-/* ---- a frame under construction --------------------------------------------------- */
+/* ---- a frame under construction ----------------------------------------- */
 
 /*
  * The batches of a group as they are accepted.  `bytes` is aligned to
@@ -100,7 +100,7 @@ struct pending_place {
     uint64_t end;         /* the log position behind the frame */
 };
 
-/* ---- the log ------------------------------------------------------------------------ */
+/* ---- the log ------------------------------------------------------------ */
 
 /* Zeroes `log` to the closed state. */
 void pending_log_init(struct pending_log *log);
@@ -168,7 +168,7 @@ static inline uint64_t pending_log_size(const struct pending_log *log)
 /* Asserts the invariants; for tests. */
 void pending_log_check(const struct pending_log *log);
 
-/* ---- reading it back ------------------------------------------------------------------ */
+/* ---- reading it back ---------------------------------------------------- */
 
 /* What a meta says about the log that continues it. */
 struct pending_claim {

@@ -67,7 +67,7 @@ static uint64_t pending_claim_sequence(const struct pending_log *log,
     return claim->position == 0 ? 0 : (claim->position - 1) / log->segment_size;
 }
 
-/* ---- the walk ------------------------------------------------------------------------ */
+/* ---- the walk ----------------------------------------------------------- */
 
 static enum bts_status pending_walk_begin(struct pending_walk *walk, const struct pending_log *log,
                                           const struct pending_claim *claim,
@@ -132,7 +132,7 @@ static enum bts_status pending_walk_next(struct pending_walk *walk, struct pendi
     return status;
 }
 
-/* ---- does it fit? ---------------------------------------------------------------------- */
+/* ---- does it fit? ------------------------------------------------------- */
 
 /* Whether a segment is part of the log that the claim names. */
 static bool pending_is_claimed(const struct pending_log *log, const struct pending_claim *claim,
@@ -197,7 +197,7 @@ static enum bts_status pending_check_fit(const struct pending_log *log,
                    (unsigned long long)claim->epoch, (unsigned long long)first);
 }
 
-/* ---- is the end a hole? ------------------------------------------------------------------ */
+/* ---- is the end a hole? ------------------------------------------------- */
 
 /* Looks in one segment for a frame that says `missing` was durable. */
 static enum bts_status pending_check_segment(const struct pending_log *log, uint64_t epoch,
@@ -237,7 +237,7 @@ static enum bts_status pending_check_end(const struct pending_log *log,
     return status;
 }
 
-/* ---- scan and replay --------------------------------------------------------------------- */
+/* ---- scan and replay ---------------------------------------------------- */
 
 /* What is claimed must outlive recovery: a new epoch takes other segments. */
 static void pending_hold_claimed(struct pending_log *log, const struct pending_claim *claim,

@@ -17,7 +17,7 @@ void publish(struct beacon *beacon, txnid_t txnid, pgno_t root, uint32_t depth,
 
     assert(txnid > atomic_load_explicit(&beacon->latest, memory_order_relaxed));
     atomic_store_explicit(&beacon->page_count, page_count, memory_order_relaxed);
-    /* Whoever sees the new root or depth beside the old txn finds txn changed when it looks again. */
+    /* Whoever sees the new root beside the old txn finds that changed when it looks again. */
     atomic_store_explicit(&entry->txn, 0, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
     /* release: pairs with the acquire loads of snapshot_confirm */

@@ -28,7 +28,7 @@ struct recovery {
     int64_t began_ms;
 };
 
-/* ---- 1: the meta ---------------------------------------------------------------------------- */
+/* ---- 1: the meta -------------------------------------------------------- */
 
 static enum bts_status recover_rewrite_meta(struct recovery *recovery, struct bts_error *error)
 {
@@ -42,7 +42,7 @@ static enum bts_status recover_rewrite_meta(struct recovery *recovery, struct bt
     return status == BTS_OK ? file_sync(&files->data, error) : status;
 }
 
-/* ---- 2: the maps ----------------------------------------------------------------------------- */
+/* ---- 2: the maps -------------------------------------------------------- */
 
 /* The txnid of a copy that verifies, else 0; its page is in recovery->page. */
 static enum bts_status recover_read_copy(struct recovery *recovery, uint32_t group, unsigned copy,
@@ -154,7 +154,7 @@ static enum bts_status recover_load_maps(struct recovery *recovery, struct bts_e
     return status;
 }
 
-/* ---- 3: the log ------------------------------------------------------------------------------- */
+/* ---- 3: the log --------------------------------------------------------- */
 
 static enum bts_status recover_scan_log(struct recovery *recovery, struct bts_error *error)
 {
@@ -216,7 +216,7 @@ static enum bts_status recover_hold(struct recovery *recovery, struct bts_error 
     return space_hold(commit->space, (pgno_t)mark, error);
 }
 
-/* ---- 4: replay ---------------------------------------------------------------------------------- */
+/* ---- 4: replay ---------------------------------------------------------- */
 
 static enum bts_status recover_apply(struct recovery *recovery, const struct pending_frame *frame,
                                      const uint8_t *batch, size_t size, struct bts_error *error)
@@ -291,7 +291,7 @@ static enum bts_status recover_replay(struct recovery *recovery, struct bts_erro
     return BTS_OK;
 }
 
-/* ---- 5 and 6: a new epoch, a checkpoint, publication ----------------------------------------------- */
+/* ---- 5 and 6: a new epoch, a checkpoint, publication -------------------- */
 
 static enum bts_status recover_checkpoint(struct recovery *recovery, struct bts_error *error)
 {

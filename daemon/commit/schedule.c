@@ -29,7 +29,7 @@ struct meta schedule_meta(const struct commit *commit, const struct commit_state
     return next;
 }
 
-/* ---- tickets ------------------------------------------------------------------------------- */
+/* ---- tickets ------------------------------------------------------------ */
 
 /* The state is the newest published one: a slot of ours that announces it keeps it. */
 static void schedule_pin(struct commit *commit, struct commit_checkpoint *ticket)
@@ -111,7 +111,7 @@ void commit_checkpoint_forget(struct commit *commit, struct commit_checkpoint *t
     ticket->slot = NULL;
 }
 
-/* ---- begin ----------------------------------------------------------------------------------- */
+/* ---- begin -------------------------------------------------------------- */
 
 static bool schedule_is_old(const struct commit *commit)
 {
@@ -180,7 +180,7 @@ void schedule_begin_due(struct commit *commit)
     schedule_submit(commit);
 }
 
-/* ---- end ----------------------------------------------------------------------------------------- */
+/* ---- end ---------------------------------------------------------------- */
 
 static void schedule_finish(struct commit *commit)
 {

@@ -57,7 +57,7 @@ void store_files_close(struct store_files *files)
     store_files_init(files);
 }
 
-/* ---- what it must not lie on ------------------------------------------------------------ */
+/* ---- what it must not lie on -------------------------------------------- */
 
 /* File systems of other machines: locks and maps are not shared there as we need them. */
 static const struct {
@@ -98,7 +98,7 @@ static enum bts_status store_require_regular(const struct file *file, struct bts
     return BTS_OK;
 }
 
-/* ---- locks ---------------------------------------------------------------------------------- */
+/* ---- locks -------------------------------------------------------------- */
 
 /* Whether what keeps us from the lock is a shared lock: any reader could take one there. */
 static bool store_lock_is_shared(const struct file *data)
@@ -145,7 +145,7 @@ static enum bts_status store_lock_pending(struct store_files *files, struct bts_
                    files->pending_path);
 }
 
-/* ---- open -------------------------------------------------------------------------------------- */
+/* ---- open --------------------------------------------------------------- */
 
 static enum bts_status store_open_data(struct store_files *files,
                                        const struct store_files_options *options,

@@ -52,7 +52,7 @@ void store_files_close(struct store_files *files);
 BTS_MUST_USE enum bts_status store_files_reader(const struct store_files *files, int *fd,
                                                 struct bts_error *error);
 
-/* ---- create.c -------------------------------------------------------------------------- */
+/* ---- create.c ----------------------------------------------------------- */
 
 /*
  * Whether the file, `size` bytes long, is what a creation that was cut short

@@ -44,7 +44,7 @@ BTS_MUST_USE enum bts_status worker_start(struct worker *worker, const char *nam
                                           void (*notify)(void *context), void *context,
                                           struct bts_error *error);
 
-/* Lets the running task end, forgets the others, ends the thread.  One never started is left alone. */
+/* Lets the running task end, forgets the others, ends the thread; none started: nothing. */
 void worker_stop(struct worker *worker);
 
 void worker_submit(struct worker *worker, struct worker_task *task);

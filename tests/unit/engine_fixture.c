@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* engine_fixture: see engine_fixture.h. */
 #include "engine_fixture.h"
+#include "unit.h"
 
-#include <check.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,31 @@ static void engine_note(void *context, const char *text)
 
     snprintf(engine->note, sizeof(engine->note), "%s", text);
 }
+
+/* ---- suites ---------------------------------------------------------------- */
+
+void engine_add_case(Suite *suite, int times, const TTest *const *tests, size_t test_count)
+{
+    TCase *cases = tcase_create("engine");
+
+    tcase_set_timeout(cases, UNIT_TIMEOUT_S);
+    for (size_t i = 0; i < test_count; i++)
+        tcase_add_loop_test(cases, tests[i], 0, times);
+    suite_add_tcase(suite, cases);
+}
+
+int engine_run_suite(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- life ------------------------------------------------------------------ */
 
 void engine_init(struct engine *engine)
 {
@@ -88,6 +113,13 @@ void engine_start(struct engine *engine)
     ck_assert_msg(engine_try_start(engine, false, &error) == BTS_OK, "%s", error.text);
 }
 
+void engine_init_and_start(struct engine *engine, bool threads)
+{
+    engine_init(engine);
+    engine->options.inline_only = !threads;
+    engine_start(engine);
+}
+
 void engine_kill(struct engine *engine)
 {
     commit_close(engine->commit);
@@ -116,7 +148,7 @@ uint64_t engine_random(struct engine *engine, uint64_t below)
     return engine->random % below;
 }
 
-/* ---- keys and values ----------------------------------------------------------------- */
+/* ---- keys and values ---------------------------------------------------- */
 
 static size_t engine_key(uint32_t index, char key[32])
 {
@@ -149,7 +181,17 @@ void engine_batch(struct batch *batch, uint32_t index, uint32_t version)
     ck_assert_int_eq(status, BTS_OK);
 }
 
-/* ---- requests ------------------------------------------------------------------------- */
+void engine_add(struct batch *batch, enum batch_type type, unsigned flags, const char *first,
+                const char *second)
+{
+    struct bts_error error;
+
+    ck_assert_msg(batch_add(batch, type, flags, first, strlen(first), second,
+                            second != NULL ? strlen(second) : 0, &error) == BTS_OK,
+                  "%s", error.text);
+}
+
+/* ---- requests ----------------------------------------------------------- */
 
 static void engine_wait(struct engine *engine)
 {
@@ -238,7 +280,7 @@ void engine_load(struct engine *engine, unsigned count, unsigned group_max)
     free(batches);
 }
 
-/* ---- checks ---------------------------------------------------------------------------- */
+/* ---- checks ------------------------------------------------------------- */
 
 static void engine_check_model(struct engine *engine, const struct tree_view *directory)
 {
@@ -331,4 +373,13 @@ void engine_check_checkpoint(struct engine *engine)
     ck_assert_msg(tree_check_maps(&check, &error) == BTS_OK, "%s", error.text);
     tree_check_fini(&check);
     commit_checkpoint_forget(engine->commit, &ticket);
+}
+
+void engine_check_after_kill(struct engine *engine)
+{
+    engine_check(engine);
+    engine_kill(engine);
+    engine_start(engine);
+    engine_check(engine);
+    engine_check_checkpoint(engine);
 }

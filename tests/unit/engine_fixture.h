@@ -11,6 +11,8 @@
 #ifndef ENGINE_FIXTURE_H
 #define ENGINE_FIXTURE_H
 
+#include <check.h>
+
 #include "commit/commit.h"
 #include "faulty_files.h"
 
@@ -31,6 +33,17 @@ struct engine {
     char note[BTS_ERROR_TEXT_MAX];
 };
 
+/*
+ * Adds tests to the suite, each run `times` times with _i from 0; most run
+ * twice: without threads, and with the log's and the checkpoint's.
+ */
+#define ENGINE_CASE(suite, times, ...)                                                             \
+    engine_add_case(suite, times, (const TTest *const[]){__VA_ARGS__},                             \
+                    sizeof((const TTest *const[]){__VA_ARGS__}) / sizeof(const TTest *))
+void engine_add_case(Suite *suite, int times, const TTest *const *tests, size_t test_count);
+/* Runs it; main's exit status. */
+int engine_run_suite(Suite *suite);
+
 /* A directory for the store; small log segments, no threads; nothing is opened yet. */
 void engine_init(struct engine *engine);
 /* Kills what runs, and removes everything. */
@@ -39,6 +52,8 @@ void engine_fini(struct engine *engine);
 /* Opens and recovers. */
 enum bts_status engine_try_start(struct engine *engine, bool survivors, struct bts_error *error);
 void engine_start(struct engine *engine);
+/* All of it: a new store that is served. */
+void engine_init_and_start(struct engine *engine, bool threads);
 /* As if by SIGKILL. */
 void engine_kill(struct engine *engine);
 /* SIGKILL, and the volatile run directory is gone. */
@@ -52,6 +67,10 @@ size_t engine_value(uint32_t index, uint32_t version, uint8_t *value);
 
 /* Builds a batch of one put (version > 0) or delete. */
 void engine_batch(struct batch *batch, uint32_t index, uint32_t version);
+
+/* Adds an operation on strings. */
+void engine_add(struct batch *batch, enum batch_type type, unsigned flags, const char *first,
+                const char *second);
 
 /* Takes the requests (a list) and waits until all are collected; the list, in order. */
 struct commit_request *engine_run(struct engine *engine, struct commit_request *requests);
@@ -70,5 +89,8 @@ void engine_load(struct engine *engine, unsigned count, unsigned group_max);
 void engine_check(struct engine *engine);
 /* Asks for a checkpoint, waits, and checks it as it lies in the file, maps and all. */
 void engine_check_checkpoint(struct engine *engine);
+
+/* All checks, a kill, a start, and all checks again. */
+void engine_check_after_kill(struct engine *engine);
 
 #endif

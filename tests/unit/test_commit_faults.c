@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_commit_faults: batches that no log can hold, a full disk, and calls
+ * that fail: what was acknowledged stays, and a failed sync ends the engine.
+ */
+#include "engine_fixture.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "read/bucket.h"
+
+static struct engine engine;
+
+/* ---- batches too large for the log -------------------------------------- */
+
+/* Puts keys [from, from + count) in one batch of some 80 bytes each. */
+static enum bts_status commit_many(uint32_t from, uint32_t count, const char *condition)
+{
+    static uint8_t value[20000];
+    struct batch batch = {.data = NULL};
+    uint32_t version = ++engine.version;
+    enum bts_status status;
+    struct bts_error error;
+
+    for (uint32_t i = from; i < from + count; i++) {
+        struct batch one;
+        struct batch_operation put;
+        struct batch_reader reader;
+        size_t size;
+        engine_batch(&one, i, version);
+        batch_reader_init(&reader, batch_bytes(&one, &size), one.size);
+        ck_assert(batch_next(&reader, &put));
+        size = engine_value(i, version, value);
+        ck_assert_int_eq(batch_add(&batch, BATCH_PUT, 0, put.first, put.first_size, value, size,
+                                   NULL), BTS_OK);
+        batch_fini(&one);
+    }
+    if (condition != NULL)
+        engine_add(&batch, BATCH_REQUIRE_PRESENT, 0, condition, NULL);
+    status = engine_commit(&engine, &batch, NULL, &error);
+    for (uint32_t i = from; status == BTS_OK && i < from + count; i++)
+        engine.model[i] = version;
+    batch_fini(&batch);
+    return status;
+}
+
+START_TEST(a_batch_too_large_for_the_log_is_committed_by_a_checkpoint)
+{
+    struct commit_stat before;
+
+    engine_init_and_start(&engine, _i != 0);
+    engine_load(&engine, 100, 8);
+    for (int round = 0; round < 4; round++) {
+        before = commit_stat(engine.commit);
+        ck_assert_int_eq(commit_many(500 * (uint32_t)round, 1500, NULL), BTS_OK);
+        ck_assert_uint_eq(commit_stat(engine.commit).latest, before.latest + 1);
+        ck_assert_uint_eq(commit_stat(engine.commit).checkpoint, before.latest + 1);
+        if (round % 2 == 0)
+            engine_load(&engine, 100, 8);
+        engine_check_after_kill(&engine);
+        engine_load(&engine, 50, 8);
+    }
+    engine_check_after_kill(&engine);
+    engine_fini(&engine);
+}
+END_TEST
+
+START_TEST(a_refused_large_batch_leaves_no_trace)
+{
+    engine_init_and_start(&engine, _i != 0);
+    engine_load(&engine, 100, 8);
+    ck_assert_int_eq(commit_many(0, 3000, "no such key"), BTS_CONFLICT);
+    engine_check(&engine);
+    engine_load(&engine, 100, 8);
+    engine_check_after_kill(&engine);
+    engine_fini(&engine);
+}
+END_TEST
+
+START_TEST(a_large_batch_among_others_keeps_the_order)
+{
+    struct commit_request requests[9];
+    struct batch batches[9];
+    static uint8_t value[300000];
+
+    engine_init_and_start(&engine, _i != 0);
+    memset(requests, 0, sizeof(requests));
+    memset(batches, 0, sizeof(batches));
+    for (int i = 0; i < 9; i++) {
+        size_t size = i % 3 == 2 ? sizeof(value) : 10;
+        memset(value, 'a' + i, size);
+        ck_assert_int_eq(batch_add(&batches[i], BATCH_PUT, 0, "key", 3, value, size, NULL),
+                         BTS_OK);
+        requests[i].batch = batch_bytes(&batches[i], &requests[i].size);
+        requests[i].next = i < 8 ? &requests[i + 1] : NULL;
+    }
+    ck_assert_ptr_eq(engine_run(&engine, requests), requests);
+    for (int i = 0; i < 9; i++) {
+        ck_assert_msg(requests[i].status == BTS_OK, "%s", requests[i].error.text);
+        ck_assert_ptr_eq(requests[i].next, i < 8 ? &requests[i + 1] : NULL);
+        ck_assert(i == 0 || requests[i].txnid >= requests[i - 1].txnid);
+    }
+    for (int round = 0; round < 2; round++) {
+        struct tree_view directory = commit_latest(engine.commit);
+        struct tree_view view;
+        struct bucket_record record;
+        struct bts_bytes found;
+        ck_assert_int_eq(bucket_find(&directory, "default", 7, &record, NULL), BTS_OK);
+        view = bucket_view(&directory, &record);
+        ck_assert_int_eq(tree_get(&view, "key", 3, &found, NULL), BTS_OK);
+        ck_assert_uint_eq(found.size, sizeof(value));
+        ck_assert_int_eq(memcmp(found.data, value, sizeof(value)), 0);
+        engine_kill(&engine);
+        engine_start(&engine);
+    }
+    for (int i = 0; i < 9; i++)
+        batch_fini(&batches[i]);
+    engine_fini(&engine);
+}
+END_TEST
+
+/* ---- a full disk, and failing calls ------------------------------------- */
+
+START_TEST(a_full_disk_refuses_writers_and_harms_nobody)
+{
+    unsigned refused = 0;
+    unsigned accepted = 0;
+
+    engine_init_and_start(&engine, _i != 0);
+    engine_load(&engine, 1000, 16);
+    for (int round = 0; round < 3; round++) {
+        faulty_files_arm(&engine.faulty, FAULT_GROW, 1, ENOSPC, true);
+        for (int i = 0; i < 1500; i++) {
+            enum bts_status status =
+                engine_change(&engine, (uint32_t)engine_random(&engine, ENGINE_KEYS), true);
+            ck_assert(status == BTS_OK || status == BTS_NO_SPACE);
+            refused += status != BTS_OK;
+            accepted += status == BTS_OK;
+        }
+        ck_assert_int_eq(commit_failed(engine.commit, NULL), BTS_OK);
+        engine_check(&engine);
+        faulty_files_disarm(&engine.faulty);
+        engine_load(&engine, 100, 16);
+        engine_check_after_kill(&engine);
+    }
+    ck_assert_uint_gt(refused, 0);
+    ck_assert_uint_gt(accepted, 0);
+    engine_fini(&engine);
+}
+END_TEST
+
+START_TEST(a_large_batch_on_a_full_disk_is_refused)
+{
+    engine_init_and_start(&engine, _i != 0);
+    engine_load(&engine, 100, 16);
+    faulty_files_arm(&engine.faulty, FAULT_GROW, 1, ENOSPC, true);
+    ck_assert_int_eq(commit_many(0, 4000, NULL), BTS_NO_SPACE);
+    faulty_files_disarm(&engine.faulty);
+    engine_check(&engine);
+    ck_assert_int_eq(commit_many(0, 4000, NULL), BTS_OK);
+    engine_check_after_kill(&engine);
+    engine_fini(&engine);
+}
+END_TEST
+
+/* The first change that fails: key 1 is then as it was, or as it should be. */
+static void fail_and_check(enum fault_kind kind, int errno_value)
+{
+    uint32_t before = engine.model[1];
+    uint32_t after = ++engine.version;
+    struct batch batch;
+    struct bts_error error;
+    struct tree_view directory;
+    struct tree_view view;
+    struct bucket_record record;
+    struct bts_bytes found;
+    struct batch_reader reader;
+    struct batch_operation put;
+    enum bts_status status;
+    size_t size;
+
+    faulty_files_arm(&engine.faulty, kind, 1, errno_value, true);
+    engine_batch(&batch, 1, after);
+    status = engine_commit(&engine, &batch, NULL, &error);
+    ck_assert(status == BTS_UNKNOWN || status == BTS_IO);
+    ck_assert_int_ne(commit_failed(engine.commit, &error), BTS_OK);
+    ck_assert(!commit_ready(engine.commit));
+    faulty_files_disarm(&engine.faulty);
+    ck_assert_int_eq(engine_change(&engine, 2, true), BTS_IO); /* never again */
+    engine_kill(&engine);
+    engine_start(&engine);
+    directory = commit_latest(engine.commit);
+    ck_assert_int_eq(bucket_find(&directory, "default", 7, &record, NULL), BTS_OK);
+    view = bucket_view(&directory, &record);
+    batch_reader_init(&reader, batch_bytes(&batch, &size), batch.size);
+    ck_assert(batch_next(&reader, &put));
+    engine.model[1] = before;
+    if (tree_get(&view, put.first, put.first_size, &found, NULL) == BTS_OK &&
+        found.size == put.second_size && memcmp(found.data, put.second, found.size) == 0)
+        engine.model[1] = after;
+    batch_fini(&batch);
+    engine_check(&engine);
+}
+
+START_TEST(a_failed_sync_of_the_log_is_fatal)
+{
+    engine_init_and_start(&engine, _i != 0);
+    engine_load(&engine, 100, 16);
+    fail_and_check(FAULT_SYNC, EIO);
+    ck_assert_uint_ne(engine.model[1], 0); /* here the write was there all the same */
+    engine_fini(&engine);
+}
+END_TEST
+
+START_TEST(a_failed_write_of_pages_is_fatal)
+{
+    engine_init_and_start(&engine, _i != 0);
+    engine_load(&engine, 100, 16);
+    fail_and_check(FAULT_WRITE, EIO);
+    engine_fini(&engine);
+}
+END_TEST
+
+START_TEST(a_failed_checkpoint_is_fatal)
+{
+    engine_init_and_start(&engine, _i != 0);
+    engine_load(&engine, 100, 16);
+    faulty_files_arm(&engine.faulty, FAULT_SYNC, 2, EIO, true);
+    commit_checkpoint_request(engine.commit, NULL);
+    for (int i = 0; i < 1000 && commit_failed(engine.commit, NULL) == BTS_OK; i++) {
+        usleep(1000);
+        commit_tick(engine.commit);
+    }
+    ck_assert_int_eq(commit_failed(engine.commit, NULL), BTS_IO);
+    ck_assert_int_eq(engine_change(&engine, 2, true), BTS_IO);
+    faulty_files_disarm(&engine.faulty);
+    engine_kill(&engine);
+    engine_start(&engine);
+    engine_check(&engine);
+    engine_check_checkpoint(&engine);
+    engine_fini(&engine);
+}
+END_TEST
+
+START_TEST(every_request_in_a_failing_engine_gets_an_answer)
+{
+    struct commit_request requests[200];
+    struct batch batches[200];
+    unsigned answered = 0;
+    unsigned ok = 0;
+
+    engine_init_and_start(&engine, _i != 0);
+    memset(requests, 0, sizeof(requests));
+    faulty_files_arm(&engine.faulty, FAULT_SYNC, 3, EIO, true);
+    for (uint32_t i = 0; i < 200; i++) {
+        engine_batch(&batches[i], i, i + 1);
+        requests[i].batch = batch_bytes(&batches[i], &requests[i].size);
+    }
+    for (uint32_t i = 0; i < 200; i += 4) {
+        for (uint32_t k = i; k < i + 3; k++)
+            requests[k].next = &requests[k + 1];
+        commit_take(engine.commit, &requests[i]);
+    }
+    for (int i = 0; i < 1000 && answered < 200; i++) {
+        struct commit_request *list = commit_collect(engine.commit);
+        for (; list != NULL; list = list->next) {
+            ck_assert_ptr_eq(list, &requests[answered]);
+            ok += list->status == BTS_OK;
+            if (list->status == BTS_OK)
+                engine.model[answered] = answered + 1;
+            answered++;
+        }
+        usleep(1000);
+    }
+    ck_assert_uint_eq(answered, 200);
+    ck_assert_uint_gt(ok, 0);
+    ck_assert_uint_lt(ok, 200);
+    faulty_files_disarm(&engine.faulty);
+    for (uint32_t i = 0; i < 200; i++)
+        batch_fini(&batches[i]);
+    engine_fini(&engine);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("commit_faults");
+
+    ENGINE_CASE(suite, 2, a_batch_too_large_for_the_log_is_committed_by_a_checkpoint,
+                a_refused_large_batch_leaves_no_trace, a_large_batch_among_others_keeps_the_order,
+                a_full_disk_refuses_writers_and_harms_nobody,
+                a_large_batch_on_a_full_disk_is_refused, a_failed_sync_of_the_log_is_fatal,
+                a_failed_write_of_pages_is_fatal, a_failed_checkpoint_is_fatal,
+                every_request_in_a_failing_engine_gets_an_answer);
+    return engine_run_suite(suite);
+}
