@@ -11,7 +11,7 @@ static void check_report(void *argument, const char *text)
     puts(text);
 }
 
-/* The daemon's help if one runs; else the file as it lies.  None is started: that would change it. */
+/* With the daemon if one runs, else the file as it lies: starting one would change it. */
 static enum bts_status check_open(struct cli *cli, bool *is_alone)
 {
     struct bts_options options = cli->options;

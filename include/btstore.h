@@ -333,7 +333,10 @@ BTS_API BTS_MUST_USE enum bts_status bts_batch_delete_range(struct bts_batch *ba
 BTS_API BTS_MUST_USE enum bts_status bts_batch_increment(struct bts_batch *batch, const void *key,
                                                          size_t key_size, int64_t delta,
                                                          struct bts_error *error);
-/* Conditions: the commit says BTS_CONFLICT and writes nothing unless all hold when their turn comes. */
+/*
+ * Conditions: unless all hold when their turn comes, the commit says
+ * BTS_CONFLICT and writes nothing.
+ */
 BTS_API BTS_MUST_USE enum bts_status bts_batch_require_absent(struct bts_batch *batch,
                                                               const void *key, size_t key_size,
                                                               struct bts_error *error);
@@ -344,7 +347,10 @@ BTS_API BTS_MUST_USE enum bts_status bts_batch_require_equal(struct bts_batch *b
                                                              const void *key, size_t key_size,
                                                              const void *value, size_t value_size,
                                                              struct bts_error *error);
-/* Buckets: the commit fails with BTS_EXISTS or BTS_NO_BUCKET; `default` can be neither dropped nor renamed. */
+/*
+ * Buckets: the commit fails with BTS_EXISTS or BTS_NO_BUCKET; `default` can be
+ * neither dropped nor renamed.
+ */
 BTS_API BTS_MUST_USE enum bts_status bts_batch_bucket_create(struct bts_batch *batch,
                                                              const void *name, size_t name_size,
                                                              struct bts_error *error);

@@ -69,7 +69,10 @@ BTS_MUST_USE enum bts_status attachment_create_alone(int fd, uint64_t span,
                                                      struct attachment **attachment,
                                                      struct bts_error *error);
 
-/* Unmaps and frees this one (not the older ones).  NULL is allowed; in a fork child it only frees. */
+/*
+ * Unmaps and frees this one, not the older ones.  Under fork_guard_lock, but in
+ * a fork child, where it only frees.  NULL is allowed.
+ */
 void attachment_destroy(struct attachment *attachment);
 
 /* Whether both belong to one run directory: then nothing changes for readers. */

@@ -58,7 +58,7 @@ void connection_close(struct connection *connection);
 BTS_MUST_USE enum bts_status connection_push(struct connection *connection, struct iovec **vectors,
                                              size_t *left, struct bts_error *error);
 
-/* Waits until it can be written to (`want_write`) or has something to read; false at the deadline. */
+/* Waits until there is something to read, or room to write if wanted; false at the deadline. */
 bool connection_poll(int fd, bool want_write, uint64_t deadline);
 
 /* Descriptors that came with a reply. */

@@ -167,8 +167,8 @@ static enum bts_status pending_walk_all(struct pending_walk *walk, struct bts_er
         if (segment == NULL) {
             break;
         }
-        status = pending_walk_segment(walk, segment, offset < PENDING_BLOCK ? PENDING_BLOCK : offset,
-                                      &ended, error);
+        offset = offset < PENDING_BLOCK ? PENDING_BLOCK : offset;
+        status = pending_walk_segment(walk, segment, offset, &ended, error);
         if (status != BTS_OK) {
             return status;
         }

@@ -47,7 +47,7 @@ struct pipeline {
     pthread_mutex_t lock;
     pthread_cond_t changed;  /* a ticket is done, a role is free, polls is 0 */
     struct connection connection;
-    bool is_connected;       /* else the connection is closed, or broken and waits for its pollers */
+    bool is_connected;       /* else it is closed, or broken and waits for its pollers */
     bool is_sending;         /* the role is taken */
     bool is_receiving;       /* the role is taken */
     unsigned polls;          /* threads that poll the descriptor outside the lock */

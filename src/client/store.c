@@ -127,7 +127,7 @@ static enum bts_status store_check_start(const struct bts_store *store, struct b
         if (errno == ENOENT && (store->flags & BTS_OPEN_MUST_EXIST) == 0) {
             return BTS_OK;
         }
-        return err_set_errno(error, BTS_UNAVAILABLE, errno, "no daemon serves it, and the file");
+        return err_set_errno(error, BTS_UNAVAILABLE, errno, "no daemon serves it");
     }
     if (stat_of_file.st_uid != geteuid()) {
         return err_set(error, BTS_UNAVAILABLE,

@@ -146,8 +146,8 @@ enum bts_status bts_store_checkpoint(struct bts_store *store, uint64_t *txnid,
     }
     free(reply);
     if (value.type != RESP_NUMBER) {
-        return err_set(error, BTS_INVALID, "%s: the daemon's answer to BTS.CHECKPOINT makes no sense",
-                       store->name);
+        return err_set(error, BTS_INVALID,
+                       "%s: the daemon's answer to BTS.CHECKPOINT makes no sense", store->name);
     }
     if (txnid != NULL) {
         *txnid = (uint64_t)value.number;

@@ -43,25 +43,27 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
-void *malloc(size_t size)
+#define COUNTED __attribute__((visibility("default")))
+
+COUNTED void *malloc(size_t size)
 {
     atomic_fetch_add(&allocations, 1);
     return __libc_malloc(size);
 }
 
-void *calloc(size_t count, size_t size)
+COUNTED void *calloc(size_t count, size_t size)
 {
     atomic_fetch_add(&allocations, 1);
     return __libc_calloc(count, size);
 }
 
-void *realloc(void *memory, size_t size)
+COUNTED void *realloc(void *memory, size_t size)
 {
     atomic_fetch_add(&allocations, 1);
     return __libc_realloc(memory, size);
 }
 
-void *aligned_alloc(size_t alignment, size_t size)
+COUNTED void *aligned_alloc(size_t alignment, size_t size)
 {
     atomic_fetch_add(&allocations, 1);
     return __libc_memalign(alignment, size);
