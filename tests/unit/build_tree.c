@@ -235,6 +235,26 @@ struct bucket_record build_tree(struct build *build, uint32_t id,
     return record;
 }
 
+struct bucket_record build_chain(struct build *build, uint32_t depth)
+{
+    static const struct build_entry entry = {(const uint8_t *)"k", 1, (const uint8_t *)"v", 1};
+    static const struct inner_key separator = {(const uint8_t *)"a", 1};
+    struct bucket_record record = build_tree(build, 7, &entry, 1);
+
+    for (record.depth = 1; record.depth < depth; record.depth++) {
+        pgno_t children[2] = {record.root, record.root};
+        pgno_t pgno = build_claim(build, 1);
+        struct page_header *page = build_page(build, pgno);
+
+        page_init(page, build->page_size, PAGE_INNER, record.depth, pgno, 7, build->txnid);
+        if (!inner_build(page, build->page_size, &separator, children, 1))
+            assert(!"one separator fits");
+        page_seal(page, build->page_size);
+        record.root = pgno;
+    }
+    return record;
+}
+
 struct tree_view build_view(const struct build *build, const struct bucket_record *record)
 {
     return (struct tree_view){.source = &build->source,

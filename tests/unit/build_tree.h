@@ -52,6 +52,8 @@ pgno_t build_claim(struct build *build, pgno_t count);
 /* Builds the tree of bucket `id` from entries in ascending order of their keys. */
 struct bucket_record build_tree(struct build *build, uint32_t id,
                                 const struct build_entry *entries, size_t count);
+/* A tree of one entry, "k" and "v", and any depth: inner pages that lead to one child twice. */
+struct bucket_record build_chain(struct build *build, uint32_t depth);
 struct tree_view build_view(const struct build *build, const struct bucket_record *record);
 
 /* Builds the directory; names ascending. */

@@ -405,6 +405,49 @@ START_TEST(a_damaged_run_fails_only_who_wants_the_value)
 }
 END_TEST
 
+START_TEST(a_tree_of_the_greatest_depth_works_and_a_deeper_one_is_damage)
+{
+    struct bts_bytes key, value;
+    struct cursor cursor;
+
+    build_init(&build, 4096, 100);
+    record = build_chain(&build, TREE_DEPTH_MAX);
+    view = build_view(&build, &record);
+    cursor_init(&cursor, &view);
+    ck_assert_int_eq(cursor_seek(&cursor, "b", 1, &key, &value, NULL), BTS_OK);
+    ck_assert_int_eq(cursor_next(&cursor, &key, &value, NULL), BTS_END);
+    record = build_chain(&build, TREE_DEPTH_MAX + 1);
+    view = build_view(&build, &record);
+    cursor_init(&cursor, &view);
+    ck_assert_int_eq(cursor_first(&cursor, &key, &value, NULL), BTS_DAMAGED);
+    ck_assert_int_eq(cursor_last(&cursor, &key, &value, NULL), BTS_DAMAGED);
+    ck_assert_int_eq(cursor_seek(&cursor, "b", 1, &key, &value, NULL), BTS_DAMAGED);
+    build_fini(&build);
+}
+END_TEST
+
+START_TEST(a_page_younger_than_its_parent_is_damage)
+{
+    struct bts_bytes key, value;
+    struct cursor cursor;
+    pgno_t second;
+
+    plant(BUILD_KEYS_PREFIX, 4096, 100, 10, 4);
+    view.txnid = 99;
+    second = inner_children(build_page(&build, record.root))[1];
+    build_page(&build, second)->txnid++;
+    build_reseal(&build, second);
+    cursor_init(&cursor, &view);
+    for (unsigned i = 0; i < 40; i++)
+        ck_assert_int_eq(cursor_next(&cursor, &key, &value, NULL), BTS_OK);
+    ck_assert_int_eq(cursor_next(&cursor, &key, &value, NULL), BTS_DAMAGED);
+    ck_assert_int_eq(cursor_seek(&cursor, entries.entry[45].key, entries.entry[45].key_size, &key,
+                                 &value, NULL),
+                     BTS_DAMAGED);
+    fell();
+}
+END_TEST
+
 START_TEST(a_leaf_without_entries_is_damage)
 {
     struct bts_bytes key, value;
@@ -469,5 +512,7 @@ int main(void)
                     a_prefix_longer_than_any_key_has_no_entry, key_and_value_need_not_be_wanted,
                     a_damaged_leaf_fails_the_cursor_until_it_is_placed_anew,
                     a_damaged_run_fails_only_who_wants_the_value, a_leaf_without_entries_is_damage,
+                    a_tree_of_the_greatest_depth_works_and_a_deeper_one_is_damage,
+                    a_page_younger_than_its_parent_is_damage,
                     hostile_pages_with_true_checksums_do_no_harm);
 }

@@ -140,6 +140,26 @@ START_TEST(damage_fails_its_keys_and_no_others)
 }
 END_TEST
 
+START_TEST(a_page_younger_than_its_parent_is_damage)
+{
+    struct bts_lookup lookups[2] = {{"a", 1, {NULL, 0}, BTS_BUSY}, {"k", 1, {NULL, 0}, BTS_BUSY}};
+
+    build_init(&build, 4096, 100);
+    record = build_chain(&build, 3);
+    view = build_view(&build, &record);
+    view.txnid = 99;
+    ck_assert_int_eq(multi_get(&view, lookups, 2, NULL), BTS_OK);
+    for (pgno_t p = record.root - 1; p > record.root - 3; p--) {
+        build_page(&build, p)->txnid++;
+        build_reseal(&build, p);
+        ck_assert_int_eq(multi_get(&view, lookups, 2, NULL), BTS_DAMAGED);
+        build_page(&build, p)->txnid--;
+        build_reseal(&build, p);
+    }
+    build_fini(&build);
+}
+END_TEST
+
 START_TEST(a_root_that_cannot_be_fails_all_keys)
 {
     struct bts_lookup lookups[2] = {{"a", 1, {NULL, 0}, BTS_BUSY}, {"b", 1, {NULL, 0}, BTS_BUSY}};
@@ -158,5 +178,6 @@ int main(void)
 {
     return UNIT_RUN("multi_get", any_number_of_keys_is_found_as_tree_get_finds_them,
                     an_empty_tree_and_a_single_leaf_will_do, damage_fails_its_keys_and_no_others,
+                    a_page_younger_than_its_parent_is_damage,
                     a_root_that_cannot_be_fails_all_keys);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct beacon beacon;
@@ -221,50 +222,137 @@ START_TEST(the_lock_of_the_description_lives_as_long_as_the_map)
 }
 END_TEST
 
+/* Whether there is a mapping at `address`. */
+static bool is_mapped(void *address)
+{
+    unsigned char vector;
+
+    return mincore(address, 4096, &vector) == 0;
+}
+
+START_TEST(a_fork_child_has_no_slots_and_unmapping_there_harms_nobody)
+{
+    void *base;
+    int status;
+    pid_t child;
+
+    map_slots();
+    base = slots.file;
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        if (is_mapped(base))
+            _exit(1);
+        /* Something else has come to lie there: slots_unmap must leave it alone. */
+        if (mmap(base, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != base)
+            _exit(2);
+        slots_unmap(&slots);
+        _exit(is_mapped(base) && slots.file == NULL ? 0 : 3);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_uint_eq(busy_count(), 0);
+    slots_unmap(&slots);
+}
+END_TEST
+
 #define THREADS 8u
-#define ROUNDS 20000u
+#define RUN_MS 500u
+#define HELD_MAX 5u
 
 /* Owners by slot: two threads in one slot would meet here. */
 static _Atomic unsigned owners[SLOT_COUNT];
 static _Atomic unsigned meetings;
+static _Atomic bool stop;
+
+static void enter(const struct slot *slot, bool is_right)
+{
+    if (!is_right || atomic_fetch_add(&owners[slot - slots.file->slots], 1) != 0)
+        atomic_fetch_add(&meetings, 1);
+}
+
+static void leave(struct slot *slot)
+{
+    atomic_fetch_sub(&owners[slot - slots.file->slots], 1);
+    slots_unpin(slot);
+}
 
 static void *pin_and_unpin(void *argument)
 {
-    unsigned held_max = 1 + (unsigned)(uintptr_t)argument % 5;
-    struct slot *held[5];
-    struct snapshot_root root;
+    unsigned held_max = 1 + (unsigned)(uintptr_t)argument % HELD_MAX;
+    struct slot *held[HELD_MAX];
 
-    for (unsigned round = 0; round < ROUNDS; round++) {
+    while (!atomic_load(&stop)) {
         for (unsigned i = 0; i < held_max; i++) {
+            struct snapshot_root root;
+
             held[i] = slots_pin(&slots, &beacon, &root);
-            if (held[i] == NULL || atomic_load(&held[i]->txn) != root.txnid ||
-                root.root != root.txnid * 10 ||
-                atomic_fetch_add(&owners[held[i] - slots.file->slots], 1) != 0)
-                atomic_fetch_add(&meetings, 1);
+            enter(held[i], atomic_load(&held[i]->txn) == root.txnid &&
+                               root.root == (pgno_t)root.txnid * 10 && root.depth == 3);
         }
-        for (unsigned i = 0; i < held_max; i++) {
-            atomic_fetch_sub(&owners[held[i] - slots.file->slots], 1);
-            slots_unpin(held[i]);
-        }
+        for (unsigned i = 0; i < held_max; i++)
+            leave(held[i]);
     }
     return NULL;
 }
 
-START_TEST(no_two_threads_hold_one_slot)
+/* All threads begin at the same slot. */
+static void *take_and_unpin(void *argument)
+{
+    (void)argument;
+    while (!atomic_load(&stop)) {
+        struct slot *slot = slots_take(&slots, 0, 1);
+
+        enter(slot, atomic_load(&slot->txn) == 1);
+        for (volatile unsigned i = 0; i < 50; i++) {
+        }
+        leave(slot);
+    }
+    return NULL;
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void run_threads(void *(*body)(void *), bool publish)
 {
     pthread_t threads[THREADS];
+    uint64_t begun = now_ms();
+    txnid_t next = 2;
 
     map_slots();
     advertise(1);
+    atomic_store(&stop, false);
     for (uintptr_t i = 0; i < THREADS; i++)
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, pin_and_unpin, (void *)i), 0);
-    for (txnid_t t = 2; t < 5000; t++)
-        advertise(t);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, body, (void *)i), 0);
+    while (now_ms() - begun < RUN_MS) {
+        if (publish)
+            advertise(next++);
+        else
+            usleep(1000);
+    }
+    atomic_store(&stop, true);
     for (unsigned i = 0; i < THREADS; i++)
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
     ck_assert_uint_eq(meetings, 0);
     ck_assert(slots_idle(&slots));
     slots_unmap(&slots);
+}
+
+START_TEST(no_two_threads_hold_one_slot)
+{
+    run_threads(take_and_unpin, false);
+}
+END_TEST
+
+START_TEST(each_thread_has_a_whole_snapshot_while_states_are_published)
+{
+    run_threads(pin_and_unpin, true);
 }
 END_TEST
 
@@ -277,5 +365,7 @@ int main(void)
                     waiting_is_counted_in_slot_0,
                     a_file_of_another_size_or_version_is_refused_and_closed,
                     the_lock_of_the_description_lives_as_long_as_the_map,
-                    no_two_threads_hold_one_slot);
+                    a_fork_child_has_no_slots_and_unmapping_there_harms_nobody,
+                    no_two_threads_hold_one_slot,
+                    each_thread_has_a_whole_snapshot_while_states_are_published);
 }

@@ -194,6 +194,52 @@ START_TEST(a_root_and_depth_that_contradict_each_other_are_damage)
 }
 END_TEST
 
+START_TEST(a_tree_of_the_greatest_depth_works_and_a_deeper_one_is_damage)
+{
+    struct bts_bytes value;
+
+    build_init(&build, 4096, 100);
+    record = build_chain(&build, TREE_DEPTH_MAX);
+    view = build_view(&build, &record);
+    ck_assert_int_eq(tree_get(&view, "k", 1, &value, NULL), BTS_OK);
+    record = build_chain(&build, TREE_DEPTH_MAX + 1);
+    view = build_view(&build, &record);
+    ck_assert_int_eq(tree_get(&view, "k", 1, &value, NULL), BTS_DAMAGED);
+    build_fini(&build);
+}
+END_TEST
+
+START_TEST(a_page_younger_than_its_parent_is_damage)
+{
+    static uint8_t large[5000];
+    struct build_entry entry = {(const uint8_t *)"a", 1, large, sizeof(large)};
+    struct bts_bytes value;
+    pgno_t run;
+
+    build_init(&build, 4096, 100);
+    record = build_chain(&build, 3);
+    view = build_view(&build, &record);
+    view.txnid = 99;
+    ck_assert_int_eq(tree_get(&view, "k", 1, &value, NULL), BTS_OK);
+    for (pgno_t p = record.root - 1; p > record.root - 3; p--) {
+        build_page(&build, p)->txnid++;
+        build_reseal(&build, p);
+        ck_assert_int_eq(tree_get(&view, "k", 1, &value, NULL), BTS_DAMAGED);
+        build_page(&build, p)->txnid--;
+        build_reseal(&build, p);
+    }
+    record = build_tree(&build, 7, &entry, 1);
+    view = build_view(&build, &record);
+    view.txnid = 99;
+    ck_assert_int_eq(tree_get(&view, "a", 1, &value, NULL), BTS_OK);
+    run = leaf_entry_at(build_page(&build, record.root), 0).run_pgno;
+    build_page(&build, run)->txnid++;
+    build_reseal(&build, run);
+    ck_assert_int_eq(tree_get(&view, "a", 1, &value, NULL), BTS_DAMAGED);
+    build_fini(&build);
+}
+END_TEST
+
 START_TEST(a_tree_that_bites_its_tail_is_damage_and_no_loop)
 {
     struct bts_bytes value;
@@ -278,6 +324,8 @@ int main(void)
                     large_values_are_found_in_their_runs, an_empty_tree_holds_no_key,
                     empty_and_endless_keys_are_not_found,
                     a_root_and_depth_that_contradict_each_other_are_damage,
+                    a_tree_of_the_greatest_depth_works_and_a_deeper_one_is_damage,
+                    a_page_younger_than_its_parent_is_damage,
                     a_tree_that_bites_its_tail_is_damage_and_no_loop,
                     no_damaged_page_gives_wrong_data,
                     hostile_pages_with_true_checksums_do_no_harm);
