@@ -67,3 +67,7 @@ process_programs += tests/process/cursor_allocates_nothing
 tests_process_cursor_allocates_nothing_SOURCES = tests/process/cursor_allocates_nothing.c \
 	tests/process/read_everything.h $(harness_sources)
 tests_process_cursor_allocates_nothing_LDADD = $(harness_libs)
+
+# The daemon's own publish and scan against the readers' own pin.
+process_programs += tests/process/snapshot_stress
+tests_process_snapshot_stress_LDADD = $(commit_libs)
