@@ -42,7 +42,7 @@
 #define INNER_HEAD_SIZE 4u
 #define INNER_TAIL_HEADER_SIZE 2u
 
-/* A condition that no one can foretell: the compiler shall not branch on it. */
+/* A condition that no one can foretell: tells the compiler not to branch on it. */
 #ifdef __clang__
 #define INNER_COIN(condition) __builtin_unpredictable(condition)
 #else
@@ -110,7 +110,7 @@ static inline int inner_order_in_tie(const void *page, unsigned index, const uin
 
 /*
  * How many of n ascending heads are <= `head`: halving without a branch, for
- * guesses are wrong half the time (17 ns where branches take 55).  Starting
+ * guesses are wrong half the time (14 to 23 ns where branches take 44).  Starting
  * from an interpolated guess gains 5 % of a get for random keys and loses 5 to
  * 15 % for numbered ones and URLs, whose heads lie in clusters.
  */
@@ -122,9 +122,11 @@ static inline unsigned inner_heads_up_to(const uint32_t *heads, unsigned n, uint
         return 0;
     }
     while (n > 1) {
-        unsigned half = n / 2;
-        base = INNER_COIN(base[half - 1] <= head) ? base + half : base;
-        n -= half;
+        const uint32_t *upper = base + n / 2;
+        uint32_t middle = upper[-1];
+        __asm__("" : "+r"(upper)); /* it could be anything: select it, do not branch to it */
+        base = INNER_COIN(middle <= head) ? upper : base;
+        n -= n / 2;
     }
     return (unsigned)(base - heads) + (*base <= head);
 }

@@ -594,6 +594,20 @@ START_TEST(cells_that_lead_outside_are_refused)
 }
 END_TEST
 
+START_TEST(a_cell_over_the_limit_is_refused)
+{
+    uint8_t *page = leaf_new(4096);
+    static const uint8_t value[800];
+
+    ck_assert(leaf_insert(page, 4096, 0, "a", 1, value, 800));
+    ck_assert(leaf_insert(page, 4096, 1, "b", 1, value, 800));
+    bytes_store_u16(page + page_upper(page) + 2, 1012 - 5);
+    ck_assert_int_eq(leaf_check(page, 4096, NULL), BTS_OK);
+    bytes_store_u16(page + page_upper(page) + 2, 1012 - 4);
+    leaf_assert_refused(page, BTS_DAMAGED, "cell of 1013 bytes");
+}
+END_TEST
+
 static void leaf_assert_not_editable(uint8_t *page, const char *text)
 {
     struct bts_error error = {BTS_OK, ""};
@@ -653,6 +667,7 @@ int main(void)
                     fingerprints_of_neighbours_differ, sixty_four_fingerprints_are_matched_at_once,
                     a_prefix_comes_first_and_zero_bytes_count,
                     headers_that_lead_outside_are_refused, cells_that_lead_outside_are_refused,
+                    a_cell_over_the_limit_is_refused,
                     cells_that_overlap_are_read_but_never_changed,
                     the_deep_check_finds_what_search_would_miss);
 }
