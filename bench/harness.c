@@ -98,8 +98,12 @@ static void team_fork(struct team *team, unsigned index)
     int go[2];
     int done[2];
 
-    if (pipe2(go, O_CLOEXEC) != 0 || pipe2(done, O_CLOEXEC) != 0 || (team->pids[index] = fork()) < 0) {
-        bench_fail("a worker cannot be started: %m");
+    if (pipe2(go, O_CLOEXEC) != 0 || pipe2(done, O_CLOEXEC) != 0) {
+        bench_fail("pipe: %m");
+    }
+    team->pids[index] = fork();
+    if (team->pids[index] < 0) {
+        bench_fail("fork: %m");
     }
     if (team->pids[index] == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);

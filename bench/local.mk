@@ -23,7 +23,7 @@ bench_bench_SOURCES = \
 	bench/snapshot.c \
 	bench/store_folder.c bench/store_folder.h \
 	bench/workloads.h
-bench_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/bench $(LMDB_CFLAGS) \
+bench_bench_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS) \
 	-DBENCH_BTSTORED='"$(abs_top_builddir)/btstored"' \
 	-DBENCH_BTSTORE_VERSION='"$(PACKAGE_VERSION)"'
 bench_bench_LDADD = libbtstore.la $(LMDB_LIBS)

@@ -6,9 +6,9 @@
  * snapshot.  Commits are durable when they return; a load keeps a few
  * transactions on their way (bts_commit_submit).
  */
-#include "adapter.h"
-#include "dataset.h"
-#include "harness.h"
+#include "../adapter.h"
+#include "../dataset.h"
+#include "../harness.h"
 
 #include <btstore.h>
 #include <errno.h>

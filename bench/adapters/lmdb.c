@@ -12,9 +12,9 @@
  *    meta page are synced at each commit.
  *  - Sorted loads: MDB_APPEND.
  */
-#include "adapter.h"
-#include "dataset.h"
-#include "harness.h"
+#include "../adapter.h"
+#include "../dataset.h"
+#include "../harness.h"
 
 #include <lmdb.h>
 #include <stdlib.h>
