@@ -282,7 +282,8 @@ static enum bts_status keys_flushdb_build(struct call *call, struct write *write
                                           struct bts_error *error)
 {
     if (call->part_count > 2 ||
-        (call->part_count == 2 && !call_part_is(call, 1, "async") && !call_part_is(call, 1, "sync"))) {
+        (call->part_count == 2 && !call_part_is(call, 1, "async") &&
+         !call_part_is(call, 1, "sync"))) {
         return err_set(error, BTS_INVALID, "syntax error");
     }
     enum bts_status status = call_add(call, write, BATCH_DELETE_RANGE,

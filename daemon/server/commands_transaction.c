@@ -68,7 +68,8 @@ static void transaction_discard(struct call *call)
 
 static void transaction_watch(struct call *call)
 {
-    call_error(call, "WATCH is not supported yet; a native batch (BTS.COMMIT) can carry conditions");
+    call_error(call,
+               "WATCH is not supported yet; a native batch (BTS.COMMIT) can carry conditions");
 }
 
 static void transaction_unwatch(struct call *call)

@@ -93,8 +93,8 @@ static enum bts_status listener_check_old(const struct listener *listener,
         return status;
     }
     if (!S_ISSOCK(info.st_mode)) {
-        return err_set(error, BTS_INVALID, "%s: this exists and is no socket; give another --socket",
-                       listener->path);
+        return err_set(error, BTS_INVALID,
+                       "%s: this exists and is no socket; give another --socket", listener->path);
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool answered = fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
@@ -162,16 +162,20 @@ static enum bts_status listener_make_link(const struct listener *listener,
                                           struct bts_error *error)
 {
     char *made = NULL;
+    struct stat info;
 
     if (asprintf(&made, "%s%s", listener->link, LISTENER_NEW) < 0) {
         return err_set(error, BTS_NO_MEMORY, "%s: out of memory", listener->link);
     }
-    unlink(made);
     enum bts_status status = BTS_OK;
-    if (symlink(listener->path, made) != 0) {
+    if (lstat(made, &info) == 0) { /* of one that was killed right here */
+        status = file_unlink(&file_system_real, made, error);
+    }
+    if (status == BTS_OK && symlink(listener->path, made) != 0) {
         status = err_set_errno(error, BTS_IO, errno, "%s: cannot make the link to the socket",
                                listener->link);
-    } else {
+    }
+    if (status == BTS_OK) {
         status = file_rename(&file_system_real, made, listener->link, error);
     }
     free(made);

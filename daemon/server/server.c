@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,7 +70,7 @@ static void server_refuse(struct server *server, int fd, const struct bts_error 
 
     server->sessions.refused++;
     resp_status_error(&text, error->status, error->text);
-    if (!text.failed && write(fd, text.data, text.size) < 0) {
+    if (!text.failed && send(fd, text.data, text.size, MSG_NOSIGNAL) < 0) {
         log_line(&server->log, LOG_INFO, "a client left before it was refused");
     }
     resp_buffer_fini(&text);

@@ -69,7 +69,7 @@ struct server {
 BTS_MUST_USE enum bts_status server_open(struct server *server, const struct options *options,
                                          struct bts_error *error);
 
-/* Ends when a signal, SHUTDOWN or the idle time says so (BTS_OK), or with the engine's fatal error. */
+/* Ends when a signal, SHUTDOWN or idle time says so (BTS_OK), or with the engine's fatal error. */
 BTS_MUST_USE enum bts_status server_run(struct server *server, struct bts_error *error);
 
 /* The clean stop; on failure the next start recovers. */

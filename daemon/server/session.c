@@ -279,8 +279,8 @@ static void session_on_readable(evutil_socket_t fd, short what, void *context)
         session_refuse_input(session);
         return;
     }
-    ssize_t size = read(fd, session->input + session->input_size,
-                        session->input_room - session->input_size);
+    ssize_t size = recv(fd, session->input + session->input_size,
+                        session->input_room - session->input_size, 0);
     if (session->refused) {
         session->closing = true;
     } else if (size > 0) {

@@ -30,7 +30,7 @@ void ticket_close(struct session *session);
 /* Whether the session waits for one. */
 bool ticket_waits(const struct session *session);
 
-/* Answers the sessions whose checkpoints are durable; to be called when the engine's event fired. */
+/* Answers the sessions whose checkpoints are durable; for when the engine's event fired. */
 void tickets_settle(struct server *server);
 
 #endif

@@ -49,6 +49,10 @@ process_programs += tests/process/smo_stress
 tests_process_smo_stress_SOURCES = tests/process/smo_stress.c $(writer_fixture) $(tree_model)
 tests_process_smo_stress_LDADD = $(tree_libs)
 
+# The socket: by a client that knows bytes only, and by those that everybody has.
+process_scripts += tests/process/resp_protocol.py
+process_scripts += tests/process/redis_clients
+
 process_scripts += tests/process/bad_input
 
 process_scripts += tests/process/installed

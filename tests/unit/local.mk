@@ -131,3 +131,9 @@ tests_unit_test_recover_SOURCES = tests/unit/test_recover.c $(engine_fixture_sou
 tests_unit_test_recover_LDADD = $(commit_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_publish
 tests_unit_test_publish_LDADD = $(commit_libs) $(CHECK_LIBS)
+
+# server
+unit_programs += tests/unit/test_glob
+tests_unit_test_glob_LDADD = daemon/server/libserver.la $(CHECK_LIBS)
+unit_programs += tests/unit/test_options
+tests_unit_test_options_LDADD = $(server_libs) $(CHECK_LIBS)
