@@ -221,6 +221,7 @@ START_TEST(flags_must_go_with_the_type)
         [BATCH_DELETE_RANGE] = BATCH_OPEN_FROM | BATCH_OPEN_TO,
         [BATCH_INCREMENT] = BATCH_RETURN,
         [BATCH_GET] = BATCH_RETURN,
+        [BATCH_BUCKET_CREATE] = BATCH_RETURN,
     };
 
     for (unsigned type = 1; type < BATCH_TYPE_END; type++) {
