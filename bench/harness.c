@@ -229,6 +229,7 @@ void harness_run(const struct workload *workload)
     struct report report = {.workload = workload};
     unsigned count = teams_init(workload, teams);
 
+    report_title(workload);
     report.rounds = bench.rounds != 0 ? bench.rounds : workload->rounds;
     if (report.rounds > ROUNDS_MAX) {
         report.rounds = ROUNDS_MAX;

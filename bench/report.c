@@ -144,9 +144,14 @@ static void print_ratio(const struct report *report, unsigned figure)
     }
 }
 
+void report_title(const struct workload *workload)
+{
+    printf("# %s\n", workload->title);
+    fflush(stdout);
+}
+
 void report_print(const struct report *report)
 {
-    printf("# %s\n", report->workload->title);
     for (unsigned figure = 0; figure < FIGURES_MAX; figure++) {
         if (report->workload->figures[figure].unit == NULL) {
             break;

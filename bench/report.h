@@ -22,6 +22,8 @@ struct report {
 
 /* Starts the file of raw figures; it is complete after report_close. */
 void report_open(const char *path);
+/* What is measured next, so that somebody who waits knows. */
+void report_title(const struct workload *workload);
 void report_print(const struct report *report);
 void report_close(void);
 

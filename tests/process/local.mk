@@ -75,3 +75,7 @@ tests_process_cursor_allocates_nothing_LDADD = $(harness_libs)
 # The daemon's own publish and scan against the readers' own pin.
 process_programs += tests/process/snapshot_stress
 tests_process_snapshot_stress_LDADD = $(commit_libs)
+
+# The main job of the README, on real data.
+process_scripts += tests/process/main_job
+check-process: doc/examples/packages/packages

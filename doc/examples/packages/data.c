@@ -11,9 +11,32 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- memory: entries point into what was read, so all of it is kept -------- */
+
+struct block {
+    struct block *next;
+    char bytes[];
+};
+
+static struct block *blocks;
+
+static char *keep(size_t size)
+{
+    struct block *block = must_alloc(malloc(sizeof(*block) + size));
+
+    block->next = blocks;
+    blocks = block;
+    return block->bytes;
+}
+
+/* ---- tables ---------------------------------------------------------------- */
 
 static int compare_bytes(const char *a, size_t a_size, const char *b, size_t b_size)
 {
@@ -55,7 +78,7 @@ static struct entry join_values(const struct entry *entries, size_t count)
     for (size_t i = 0; i < count; i++) {
         size += entries[i].value_size + 1;
     }
-    value = must_alloc(malloc(size));
+    value = keep(size);
     size = 0;
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && compare_entries(&entries[i - 1], &entries[i]) == 0) {
@@ -117,44 +140,39 @@ const struct entry *table_find(const struct table *table, const void *key, size_
     return NULL;
 }
 
-static char *join_path(const char *folder, const char *name)
-{
-    size_t size = strlen(folder) + strlen(name) + 2;
-    char *path = must_alloc(malloc(size));
-
-    snprintf(path, size, "%s/%s", folder, name);
-    return path;
-}
+/* ---- files ----------------------------------------------------------------- */
 
 /* The whole file with a NUL behind it; NULL if there is none. */
-static char *read_file(const char *folder, const char *name)
+static const char *read_file(int folder, const char *name)
 {
-    char *path = join_path(folder, name);
-    FILE *file = fopen(path, "rb");
-    char *text = NULL;
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
+    struct stat about;
     size_t size = 0;
-    size_t got;
+    ssize_t got = 1;
+    char *text;
 
-    if (file == NULL) {
-        free(path);
+    if (fd < 0) {
         return NULL;
     }
-    do {
-        text = must_alloc(realloc(text, size + (1u << 16) + 1));
-        got = fread(text + size, 1, 1u << 16, file);
-        size += got;
-    } while (got > 0);
-    if (ferror(file)) {
-        fail("%s: %s", path, strerror(errno));
+    if (fstat(fd, &about) != 0) {
+        fail("%s: %s", name, strerror(errno));
     }
-    fclose(file);
-    free(path);
+    text = keep((size_t)about.st_size + 1);
+    while (got > 0 && size < (size_t)about.st_size) {
+        got = read(fd, text + size, (size_t)about.st_size - size);
+        size += got > 0 ? (size_t)got : 0;
+    }
+    if (got < 0) {
+        fail("%s: %s", name, strerror(errno));
+    }
+    close(fd);
     text[size] = '\0';
     return text;
 }
 
-/* The value of "NAME: value" in a record, as a string of its own; "" if missing. */
-static const char *record_field(const char *record, size_t record_size, const char *name)
+/* The length of the value of "NAME: value" in a record; 0: there is none. */
+static size_t record_field(const char *record, size_t record_size, const char *name,
+                           const char **value)
 {
     const char *end = record + record_size;
     size_t name_size = strlen(name);
@@ -166,24 +184,28 @@ static const char *record_field(const char *record, size_t record_size, const ch
         }
         if ((size_t)(line_end - line) > name_size + 2 && memcmp(line, name, name_size) == 0 &&
             line[name_size] == ':') {
-            const char *value = line + name_size + 2;
-            return must_alloc(strndup(value, (size_t)(line_end - value)));
+            *value = line + name_size + 2;
+            return (size_t)(line_end - *value);
         }
         line = line_end + 1;
     }
-    return "";
+    return 0;
 }
 
 /* Adds the records of installed packages; a removed one may leave a record too. */
 static void add_records(struct table *packages, const char *text)
 {
+    static const char installed[] = " ok installed";
+
     while (*text != '\0') {
         const char *end = strstr(text, "\n\n");
         size_t size = end != NULL ? (size_t)(end - text) : strlen(text);
-        const char *name = record_field(text, size, "Package");
-        const char *state = record_field(text, size, "Status");
-        if (*name != '\0' && strstr(state, " ok installed") != NULL) {
-            table_add(packages, name, strlen(name), text, size);
+        const char *name;
+        const char *state;
+        size_t name_size = record_field(text, size, "Package", &name);
+        size_t state_size = record_field(text, size, "Status", &state);
+        if (name_size > 0 && memmem(state, state_size, installed, strlen(installed)) != NULL) {
+            table_add(packages, name, name_size, text, size);
         }
         text += size;
         text += strspn(text, "\n");
@@ -208,32 +230,41 @@ static void add_lists(struct table *files, const char *folder)
     DIR *directory = opendir(folder);
     struct dirent *item;
 
-    while (directory != NULL && (item = readdir(directory)) != NULL) {
+    if (directory == NULL) {
+        fail("%s: %s", folder, strerror(errno));
+    }
+    while ((item = readdir(directory)) != NULL) {
         const char *suffix = strrchr(item->d_name, '.');
-        char *text;
+        const char *text;
         if (suffix == NULL || strcmp(suffix, ".list") != 0) {
             continue;
         }
-        text = read_file(folder, item->d_name);
+        text = read_file(dirfd(directory), item->d_name);
         if (text != NULL) {
-            size_t size = (size_t)(suffix - item->d_name);
-            char *owner = must_alloc(strndup(item->d_name, size));
-            add_paths(files, text, owner, strcspn(owner, ":"));
+            size_t owner_size = strcspn(item->d_name, ":");
+            char *owner = keep(strlen(item->d_name) + 1);
+            strcpy(owner, item->d_name);
+            if (owner_size > (size_t)(suffix - item->d_name)) {
+                owner_size = (size_t)(suffix - item->d_name);
+            }
+            add_paths(files, text, owner, owner_size);
         }
     }
-    if (directory != NULL) {
-        closedir(directory);
-    }
+    closedir(directory);
 }
 
 void data_read(const char *dpkg_folder, struct data *data)
 {
-    char *info = join_path(dpkg_folder, "info");
-    char *status = read_file(dpkg_folder, "status");
+    int folder = open(dpkg_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const char *status = folder >= 0 ? read_file(folder, "status") : NULL;
+    char info[4096];
 
     *data = (struct data){.packages = {.bucket = "packages"}, .files = {.bucket = "files"}};
     if (status != NULL) {
         add_records(&data->packages, status);
+    }
+    if ((size_t)snprintf(info, sizeof(info), "%s/info", dpkg_folder) >= sizeof(info)) {
+        fail("%s: too long", dpkg_folder);
     }
     add_lists(&data->files, info);
     if (data->files.count == 0) {
@@ -241,5 +272,7 @@ void data_read(const char *dpkg_folder, struct data *data)
     }
     table_finish(&data->packages);
     table_finish(&data->files);
-    free(info);
+    if (folder >= 0) {
+        close(folder);
+    }
 }

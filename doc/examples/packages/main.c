@@ -143,8 +143,8 @@ int main(int argc, char *argv[])
     struct sigaction action = {.sa_handler = stop};
     struct arguments arguments = {0};
     const struct command *command;
+    static struct data data;
     struct bts_error error;
-    struct data data;
 
     if (argc < 3) {
         fprintf(stderr, "Usage: packages STORE load|read|count|verify|show "
