@@ -40,14 +40,19 @@ struct cli {
     struct bts_error error;
 };
 
-/* ---- commands; each returns an enum cli_exit ------------------------------------------ */
+/*
+ * ---- commands; each returns an enum cli_exit ------------------------------------------
+ * A _check looks at the arguments before the store is opened.
+ */
 
 int cmd_get(struct cli *cli);
 int cmd_put(struct cli *cli);
 int cmd_del(struct cli *cli);
+int cmd_del_check(const struct cli *cli);
 int cmd_scan(struct cli *cli);
 int cmd_buckets(struct cli *cli);
 int cmd_bucket(struct cli *cli);
+int cmd_bucket_check(const struct cli *cli);
 int cmd_stat(struct cli *cli);
 int cmd_check(struct cli *cli);
 int cmd_readers(struct cli *cli);

@@ -2,6 +2,7 @@
 /* btstore STORE del KEY...: delete keys or a range, in one transaction. */
 #include "cli.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,8 +53,8 @@ static enum bts_status del_add_keys(struct cli *cli, struct bts_batch *batch)
     for (int i = 0; i < cli->argument_count && status == BTS_OK; i++) {
         struct bts_bytes key;
         if (!cli_bytes(cli, cli->arguments[i], &key)) {
-            strcpy(cli->error.text, "a key is not hexadecimal");
-            return cli->error.status = BTS_INVALID;
+            snprintf(cli->error.text, sizeof(cli->error.text), "out of memory");
+            return cli->error.status = BTS_NO_MEMORY;
         }
         status = bts_batch_delete(batch, key.data, key.size, &cli->error);
         cli_bytes_free(cli, key);
@@ -61,14 +62,19 @@ static enum bts_status del_add_keys(struct cli *cli, struct bts_batch *batch)
     return status;
 }
 
+int cmd_del_check(const struct cli *cli)
+{
+    if ((cli->argument_count == 0) != cli->has_range) {
+        return cli_usage("del takes keys, or one of --prefix, --from and --to");
+    }
+    return CLI_OK;
+}
+
 int cmd_del(struct cli *cli)
 {
     struct bts_batch *batch;
     enum bts_status status;
 
-    if ((cli->argument_count == 0) != cli->has_range) {
-        return cli_usage("del takes keys, or --prefix, --from and --to");
-    }
     if (bts_batch_create(&batch, &cli->error) != BTS_OK) {
         return cli_fail(cli);
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # btstore, the command: public API only, so it links libbtstore and nothing else.
 bin_PROGRAMS += btstore
-btstore_SOURCES = cli/main.c cli/cli.h cli/text.c \
+btstore_SOURCES = cli/main.c cli/cli.h cli/text.c cli/commands.c cli/commands.h \
 	cli/cmd_bucket.c \
 	cli/cmd_buckets.c \
 	cli/cmd_check.c \
