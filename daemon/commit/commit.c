@@ -26,6 +26,7 @@
 #define COMMIT_SEGMENT_SIZE (4u << 20)
 #define COMMIT_LOG_SIZE (64u << 20)
 #define COMMIT_CHECKPOINT_AGE_MS 30000u
+#define COMMIT_FINISH_TRIES 1000u
 
 /* ---- small things ------------------------------------------------------- */
 
@@ -420,16 +421,26 @@ static bool commit_is_idle(const struct commit *commit)
 }
 
 /* Finishes what was taken, waiting for the threads. */
-static void commit_finish(struct commit *commit)
+static enum bts_status commit_finish(struct commit *commit, struct bts_error *error)
 {
+    const struct timespec pause = {.tv_nsec = 1000000};
+    unsigned tries = 0;
+
     commit_settle(commit);
     while (!commit_is_idle(commit)) {
+        if (commit->group_count == 0 && !commit->checkpoint_running) { /* no memory to go on */
+            if (tries++ == COMMIT_FINISH_TRIES)
+                return err_set(error, BTS_NO_MEMORY, "%s: cannot finish: no checkpoint can begin",
+                               commit->files.path);
+            nanosleep(&pause, NULL);
+        }
         if (commit->log_worker.started)
             worker_wait(&commit->log_worker);
         if (commit->checkpoint_worker.started)
             worker_wait(&commit->checkpoint_worker);
         commit_settle(commit);
     }
+    return commit_failed(commit, error);
 }
 
 enum bts_status commit_stop(struct commit *commit, struct bts_error *error)
@@ -437,8 +448,7 @@ enum bts_status commit_stop(struct commit *commit, struct bts_error *error)
     enum bts_status status;
 
     assert(commit->serving);
-    commit_finish(commit);
-    status = commit_failed(commit, error);
+    status = commit_finish(commit, error);
     if (status == BTS_OK)
         status = schedule_run_clean(commit, error);
     commit->serving = false;

@@ -143,6 +143,7 @@ static enum bts_status pending_log_read_header(struct pending_log *log, size_t i
         return err_set(error, BTS_DAMAGED, "%s: segments of %u and of %u bytes in one log",
                        log->file.path, segment.segment_size, log->segment_size);
     entry->known = true;
+    entry->written = true;
     entry->epoch = segment.epoch;
     entry->sequence = segment.sequence;
     entry->first_txnid = segment.first_txnid;
@@ -199,15 +200,21 @@ static size_t pending_log_free_count(const struct pending_log *log)
     return count;
 }
 
-/* A free segment's index; there is one. */
+/* A free segment's index, one that was written before if possible; there is one. */
 static size_t pending_log_find_free(const struct pending_log *log)
 {
-    size_t i = 0;
+    size_t found = log->segment_count;
 
-    while (log->segments[i].use != PENDING_SEGMENT_FREE)
-        i++;
-    assert(i < log->segment_count);
-    return i;
+    for (size_t i = 0; i < log->segment_count; i++) {
+        if (log->segments[i].use != PENDING_SEGMENT_FREE)
+            continue;
+        if (log->segments[i].written)
+            return i;
+        if (found == log->segment_count)
+            found = i;
+    }
+    assert(found < log->segment_count);
+    return found;
 }
 
 static enum bts_status pending_log_write_zeros(const struct pending_log *log, uint64_t from,
@@ -228,18 +235,24 @@ static enum bts_status pending_log_write_zeros(const struct pending_log *log, ui
     return status;
 }
 
-/* Adds `count` segments of zeros; they are not synced. */
-static enum bts_status pending_log_grow(struct pending_log *log, size_t count,
+/*
+ * Adds `count` segments, of which the first `zeroed` are written with zeros;
+ * the others, a reserve, only have their place on the disk.  Not synced.
+ */
+static enum bts_status pending_log_grow(struct pending_log *log, size_t count, size_t zeroed,
                                         struct bts_error *error)
 {
+    size_t first = log->segment_count;
     uint64_t from = pending_log_size(log);
-    uint64_t to = from + (uint64_t)count * log->segment_size;
-    enum bts_status status = file_grow(&log->file, from, to, error);
+    uint64_t size = log->segment_size;
+    enum bts_status status = file_grow(&log->file, from, from + count * size, error);
 
     if (status == BTS_OK)
-        status = pending_log_write_zeros(log, from, to, error);
+        status = pending_log_write_zeros(log, from, from + zeroed * size, error);
     if (status == BTS_OK)
-        status = pending_log_resize(log, log->segment_count + count, error);
+        status = pending_log_resize(log, first + count, error);
+    for (size_t i = first; status == BTS_OK && i < first + zeroed; i++)
+        log->segments[i].written = true;
     return status;
 }
 
@@ -247,6 +260,7 @@ static void pending_log_use(struct pending_log *log, size_t index, uint64_t sequ
                             txnid_t first_txnid)
 {
     log->segments[index] = (struct pending_log_segment){.use = PENDING_SEGMENT_LIVE,
+                                                        .written = true,
                                                         .known = true,
                                                         .epoch = log->epoch,
                                                         .sequence = sequence,
@@ -295,11 +309,14 @@ enum bts_status pending_log_begin(struct pending_log *log, uint64_t epoch, txnid
                                   struct bts_error *error)
 {
     size_t free_count = pending_log_free_count(log);
-    size_t want = 1 + PENDING_LOG_RESERVE;
+    size_t missing = free_count < PENDING_LOG_SEGMENTS_MIN ? PENDING_LOG_SEGMENTS_MIN - free_count
+                                                           : 0;
     enum bts_status status = BTS_OK;
 
-    if (free_count < want)
-        status = pending_log_grow(log, want - free_count, error);
+    if (missing > 0)
+        status = pending_log_grow(log, missing,
+                                  missing > PENDING_LOG_RESERVE ? missing - PENDING_LOG_RESERVE : 0,
+                                  error);
     /* The reserve is there for just this: a full disk does not keep a store from recovering. */
     if (status == BTS_NO_SPACE && free_count > 0)
         status = BTS_OK;
@@ -337,7 +354,7 @@ enum bts_status pending_log_reserve(struct pending_log *log, size_t body_size,
         return BTS_OK;
     if (log->segment_count >= log->segment_max)
         return err_set(error, BTS_BUSY, "%s: full until the next checkpoint", log->file.path);
-    return pending_log_grow(log, 1, error);
+    return pending_log_grow(log, 1, 1, error);
 }
 
 void pending_log_place(struct pending_log *log, struct pending_buffer *buffer, txnid_t txnid,

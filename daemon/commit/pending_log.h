@@ -30,7 +30,8 @@
 #include "pages/file.h"
 
 #define PENDING_LOG_RESERVE 2u
-#define PENDING_LOG_SEGMENTS_MIN 4u
+/* Two to fill in turn, so that a log that cannot grow still goes on; and the reserve. */
+#define PENDING_LOG_SEGMENTS_MIN (2 + PENDING_LOG_RESERVE)
 
 enum pending_segment_use {
     PENDING_SEGMENT_FREE,
@@ -41,6 +42,7 @@ enum pending_segment_use {
 /* One segment of the file; its index is its place. */
 struct pending_log_segment {
     enum pending_segment_use use;
+    bool written;                  /* a sync of writes to it moves no metadata: use it first */
     bool known;                    /* a header could be read: the fields below */
     uint64_t epoch;
     uint64_t sequence;
