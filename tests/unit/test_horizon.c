@@ -2,7 +2,7 @@
 /*
  * test_horizon: what a scan sees, and that no reader can harm it.
  */
-#include "unit/unit.h"
+#include "unit.h"
 
 #include "pages/horizon.h"
 #include "read/snapshot.h"

@@ -6,7 +6,7 @@
  * Leaf pages carry one entry with a number; the model remembers which number
  * each page should have.
  */
-#include "unit/unit.h"
+#include "unit.h"
 
 #include "format/leaf.h"
 #include "pages/pages.h"

@@ -8,7 +8,7 @@
  * aborted, published late; snapshots come and go; checkpoints begin and end.
  * At each claim the page must be in nobody's state.
  */
-#include "unit/unit.h"
+#include "unit.h"
 
 #include "pages/space.h"
 
