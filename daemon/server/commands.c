@@ -176,7 +176,7 @@ static void command_run(struct call *call)
     call->command->run(call);
     if (call->out->size - before > SESSION_REPLY_MAX) {
         call->out->size = before;
-        resp_error(call->out, "LIMIT", "the reply would be over 512 MiB; ask for less at a time");
+        resp_error(call->out, "LIMIT", "the reply would be over 256 MiB; ask for less at a time");
     }
 }
 

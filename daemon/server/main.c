@@ -84,7 +84,9 @@ static void main_let_go(struct log *log)
 {
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    log_use_syslog(log);
+    if (!log->to_syslog) {
+        log_use_syslog(log);
+    }
     for (int fd = 0; fd <= 2 && null_fd >= 0; fd++) {
         dup2(null_fd, fd);
     }

@@ -19,6 +19,7 @@
 #define SERVER_TICK_MS 100
 #define SERVER_SWEEP_MS 1000u /* how often every reader is asked after */
 #define SERVER_RESWEEP_MS 2   /* after a slot file was closed whose lock was still there */
+#define SERVER_REFUSAL_MS 1000u /* between two lines that tell of refused clients */
 #define SERVER_ROUNDS_MAX 16  /* groups that follow each other within one turn */
 #define SERVER_STOP_MS 10000u /* for the replies to what waited at a clean stop */
 
@@ -86,7 +87,8 @@ static void server_welcome(struct server *server, int fd)
     if (status == BTS_OK) {
         status = peer_check(fd, &peer, server->run.group, &error);
     }
-    if (status == BTS_DENIED) {
+    if (status == BTS_DENIED && server_now_ms() - server->refusal_told_ms >= SERVER_REFUSAL_MS) {
+        server->refusal_told_ms = server_now_ms();
         log_line(&server->log, LOG_WARNING, "%s", error.text);
     }
     if (status == BTS_OK) {

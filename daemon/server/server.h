@@ -30,6 +30,7 @@
 #define SERVER_CLIENTS_MAX 4096u
 #define SERVER_CLIENTS_PER_USER_MAX 2048u /* the owner excepted */
 #define SERVER_REFUSED_MAX (SERVER_CLIENTS_MAX / 2) /* with more clients, no patience for them */
+#define SERVER_OUTPUT_BYTES_MAX (1024ull << 20) /* of all sessions; beyond it the largest is cut */
 #define SERVER_INPUT_BYTES_MAX (1024ull << 20) /* room of all inputs together */
 
 struct server {
@@ -61,11 +62,13 @@ struct server {
     uint64_t started_ms;     /* CLOCK_REALTIME */
     uint64_t idle_since_ms;  /* CLOCK_MONOTONIC; 0: not idle */
     uint64_t swept_ms;
+    uint64_t refusal_told_ms; /* when the log last told of one */
     int data_fd;             /* for probes of reader locks only */
     bool stopping;
     bool accept_paused;      /* until the next tick: no descriptors, or no memory */
 };
 
+/* `options` must outlive the server. */
 BTS_MUST_USE enum bts_status server_open(struct server *server, const struct options *options,
                                          struct bts_error *error);
 

@@ -171,11 +171,14 @@ enum bts_status server_open(struct server *server, const struct options *options
     enum bts_status status = BTS_OK;
 
     memset(server, 0, sizeof(*server));
+    log_init(&server->log, server_base_name(options->store));
+    if (options->is_private && !options->foreground) {
+        log_use_syslog(&server->log); /* its starter listens on --ready-fd only */
+    }
     server->options = options;
     server->data_fd = -1;
     server->readers.watch_fd = -1;
     server->started_ms = server_wall_clock_ms();
-    log_init(&server->log, server_base_name(options->store));
     run_directory_init(&server->run);
     listener_init(&server->listener);
     group_init(&server->group);

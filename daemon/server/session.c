@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <syslog.h>
 #include <unistd.h>
 
 /* ---- life ------------------------------------------------------------------------ */
@@ -70,6 +71,7 @@ void session_close(struct session *session)
         session->transaction = NULL;
     }
     server->sessions.input_bytes -= session->input_room;
+    server->sessions.output_bytes -= session->output_counted;
     server->sessions.count--;
     *session->link = session->next;
     if (session->next != NULL) {
@@ -414,6 +416,31 @@ static void session_want(struct event *event, bool wanted, bool *is_added)
     }
 }
 
+/*
+ * Keeps the sum of all outputs up to date.  Beyond its bound whoever has most
+ * unsent goes: he asks for more than he reads.
+ */
+static void session_count_output(struct session *session)
+{
+    struct sessions *sessions = &session->server->sessions;
+    struct session *largest = session;
+
+    sessions->output_bytes += session->output.room - session->output_counted;
+    session->output_counted = session->output.room;
+    if (sessions->output_bytes <= SERVER_OUTPUT_BYTES_MAX) {
+        return;
+    }
+    for (struct session *other = sessions->first; other != NULL; other = other->next) {
+        if (other->output_counted > largest->output_counted) {
+            largest = other;
+        }
+    }
+    log_line(&session->server->log, LOG_WARNING,
+             "client %llu of user %u does not read its replies: closed",
+             (unsigned long long)largest->id, (unsigned)largest->peer.uid);
+    session_close(largest);
+}
+
 static void session_settle(struct session *session)
 {
     /* Sent first, so that output which waited does not hold up the input behind it. */
@@ -425,6 +452,10 @@ static void session_settle(struct session *session)
     }
     if (!alive) {
         session_close(session);
+        return;
+    }
+    session_count_output(session);
+    if (session->dead) {
         return;
     }
     size_t pending = session_pending(session);

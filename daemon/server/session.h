@@ -39,7 +39,7 @@
 #define SESSION_OUTPUT_HIGH (1u << 20)     /* beyond it nothing more is read */
 #define SESSION_OUTPUT_LOW (256u << 10)    /* below it reading goes on */
 #define SESSION_OUTPUT_KEPT (64u << 10)
-#define SESSION_REPLY_MAX (512ull << 20)   /* bytes in the reply to one command */
+#define SESSION_REPLY_MAX (256ull << 20)   /* bytes in the reply to one command */
 #define SESSION_WRITES_MAX 4096u           /* writes of one session under way */
 #define SESSION_NAME_MAX 255u
 #define SESSION_PASSED_MAX 3u
@@ -75,6 +75,7 @@ struct session {
     size_t input_need; /* bytes the request that lies there will take at least; 0: not known */
 
     struct resp_buffer output;
+    size_t output_counted;               /* of its room, in the sum of all */
     size_t sent;                         /* of output */
     int passed[SESSION_PASSED_MAX];      /* descriptors that go with the byte at passed_at */
     size_t passed_count;
@@ -104,7 +105,8 @@ struct sessions {
     uint64_t accepted;
     uint64_t refused;
     uint64_t commands;
-    uint64_t input_bytes; /* room of all inputs */
+    uint64_t input_bytes;  /* room of all inputs */
+    uint64_t output_bytes; /* room of all outputs, as of when each was last settled */
     struct bts_bytes *parts; /* of the request at hand; RESP_PARTS_MAX */
 };
 

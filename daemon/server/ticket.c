@@ -60,6 +60,12 @@ static void ticket_answer(struct ticket *ticket)
     struct resp_buffer *out = &session->output;
 
     ticket->waiting = false;
+    session_touch(session);
+    if (checkpoint->pin && checkpoint->slot == NULL) {
+        resp_status_error(out, BTS_BUSY, "too many states are pinned already");
+        ticket_close(session);
+        return;
+    }
     resp_array(out, 5);
     resp_number(out, (int64_t)checkpoint->txnid);
     resp_number(out, (int64_t)checkpoint->root);
@@ -69,7 +75,6 @@ static void ticket_answer(struct ticket *ticket)
     if (!checkpoint->pin) {
         ticket_close(session);
     }
-    session_touch(session);
 }
 
 void tickets_settle(struct server *server)

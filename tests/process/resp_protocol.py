@@ -582,6 +582,31 @@ def inline_requests_work(c):
     equal([c.read() for _ in range(4)], ["OK", b"1", "OK", b"x y"])
 
 
+@test
+def a_reply_beyond_all_bounds_is_an_error(c):
+    c("SET", "large", bytes(60 << 20))
+    refuses(c, "MGET", *["large"] * 5, word="LIMIT", text="256 MiB")
+    equal(c("PING"), "PONG")
+    c("DEL", "large")
+
+
+@test
+def who_asks_for_more_than_it_reads_is_closed(c):
+    if SLOW > 1:
+        return # its memory is too much for a sanitizer's shadow
+    c("SET", "large", bytes(60 << 20))
+    greedy = [Client(c.daemon.socket) for _ in range(6)]
+    for peer in greedy:
+        peer.send(encode("MGET", *["large"] * 4))
+    end = time.monotonic() + 10
+    while "connected_clients:7\r" in c("INFO", "clients").decode():
+        assert time.monotonic() < end, "all of them are still there"
+        time.sleep(0.05)
+    for peer in greedy:
+        peer.close()
+    c("DEL", "large")
+
+
 # ---- hostile bytes -----------------------------------------------------------------
 
 
