@@ -18,12 +18,24 @@ unit_programs += tests/unit/test_page
 tests_unit_test_page_LDADD = $(format_libs) $(CHECK_LIBS)
 
 unit_programs += tests/unit/test_inner
-tests_unit_test_inner_SOURCES = tests/unit/test_inner.c tests/unit/random_keys.h
+tests_unit_test_inner_SOURCES = tests/unit/test_inner.c tests/unit/node_pages.h \
+	tests/unit/random_keys.h
 tests_unit_test_inner_LDADD = $(format_libs) $(CHECK_LIBS)
 
+unit_programs += tests/unit/test_inner_edit
+tests_unit_test_inner_edit_SOURCES = tests/unit/test_inner_edit.c tests/unit/node_pages.h \
+	tests/unit/random_keys.h
+tests_unit_test_inner_edit_LDADD = $(format_libs) $(CHECK_LIBS)
+
 unit_programs += tests/unit/test_leaf
-tests_unit_test_leaf_SOURCES = tests/unit/test_leaf.c tests/unit/random_keys.h
+tests_unit_test_leaf_SOURCES = tests/unit/test_leaf.c tests/unit/node_pages.h \
+	tests/unit/random_keys.h
 tests_unit_test_leaf_LDADD = $(format_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_leaf_edit
+tests_unit_test_leaf_edit_SOURCES = tests/unit/test_leaf_edit.c tests/unit/node_pages.h \
+	tests/unit/random_keys.h
+tests_unit_test_leaf_edit_LDADD = $(format_libs) $(CHECK_LIBS)
 
 unit_programs += tests/unit/test_batch
 tests_unit_test_batch_LDADD = $(format_libs) $(CHECK_LIBS)
