@@ -233,6 +233,13 @@ void edit_reset_page(struct page_header *page, size_t page_size)
 
 /* ---- entries -------------------------------------------------------------- */
 
+size_t edit_entry_size(const struct edit_entry *entry)
+{
+    size_t stored = entry->run != PGNO_NONE ? LEAF_RUN_POINTER_SIZE : (size_t)entry->value_size;
+
+    return leaf_entry_size(entry->key_size, stored);
+}
+
 bool edit_insert(void *leaf, size_t page_size, unsigned index, const struct edit_entry *entry)
 {
     if (entry->run != PGNO_NONE) {

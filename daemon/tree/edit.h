@@ -71,7 +71,10 @@ BTS_MUST_USE enum bts_status edit_own(struct edit_path *path, unsigned at,
 BTS_MUST_USE enum bts_status edit_peek(const struct edit_path *path, unsigned at, unsigned index,
                                        const struct page_header **child, struct bts_error *error);
 
-/* Makes child `index` of the page of step `at`, which is owned, writable. */
+/*
+ * Makes child `index` of the page of step `at` writable, and that page with it.
+ * The path does not follow: the child is none of its pages, or is owned already.
+ */
 BTS_MUST_USE enum bts_status edit_own_child(struct edit_path *path, unsigned at, unsigned index,
                                             struct page_header **child, struct bts_error *error);
 
@@ -89,6 +92,9 @@ BTS_MUST_USE enum bts_status edit_free_run(struct tree *tree, const struct leaf_
 
 /* Empties a private page: type, level, number and bucket stay. */
 void edit_reset_page(struct page_header *page, size_t page_size);
+
+/* Bytes the entry takes in a leaf, as leaf_entry_size counts. */
+size_t edit_entry_size(const struct edit_entry *entry);
 
 /* What leaf_insert and leaf_replace do, for either kind of entry. */
 BTS_MUST_USE bool edit_insert(void *leaf, size_t page_size, unsigned index,

@@ -21,8 +21,7 @@ bool merge_is_sparse(const void *page, size_t page_size)
     if (((const struct page_header *)page)->type == PAGE_LEAF) {
         return room - leaf_free_bytes(page, page_size) < room / MERGE_SPARSE_PART;
     }
-    return inner_count(page) == 0 ||
-           inner_used_bytes(page, page_size) - PAGE_HEADER_SIZE < room / MERGE_SPARSE_PART;
+    return inner_used_bytes(page, page_size) - PAGE_HEADER_SIZE < room / MERGE_SPARSE_PART;
 }
 
 /* The pages at work: a sparse page and its sibling, side by side under one page. */

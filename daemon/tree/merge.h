@@ -2,9 +2,9 @@
 /*
  * merge: join pages that got sparse.
  *
- * A page is sparse when less than a quarter of it is used, or when it is an
- * inner page with one child.  It is merged with a sibling if both fit in one
- * page, else levelled against it; an empty leaf just goes.  Merging takes a
+ * A page is sparse when less than a quarter of it is used; an inner page with
+ * one child always is.  It is merged with a sibling if both fit in one page,
+ * else levelled against it; an empty leaf just goes.  Merging takes a
  * child from the page above, which may make that sparse: so it goes upwards.
  * An inner root with one child, and an empty leaf that is the root, are dropped.
  */

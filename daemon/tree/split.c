@@ -382,18 +382,14 @@ static enum bts_status split_with_sibling(struct edit_path *path, const struct e
 }
 
 /* The leaf becomes two. */
-static enum bts_status split_halves(struct edit_path *path, const struct edit_entry *entry,
-                                    struct bts_error *error)
+static enum bts_status split_halves(struct edit_path *path, struct page_header *leaf,
+                                    const struct edit_entry *entry, struct bts_error *error)
 {
-    struct page_header *leaf;
     struct page_header *right;
     struct bts_bytes separator;
     struct spread spread;
-    enum bts_status status = edit_own(path, path->depth - 1, &leaf, error);
+    enum bts_status status = edit_new_page(path->tree, 0, &right, error);
 
-    if (status == BTS_OK) {
-        status = edit_new_page(path->tree, 0, &right, error);
-    }
     if (status != BTS_OK) {
         return status;
     }
@@ -413,15 +409,17 @@ static enum bts_status split_halves(struct edit_path *path, const struct edit_en
 enum bts_status split_insert(struct edit_path *path, const struct edit_entry *entry,
                              struct bts_error *error)
 {
-    enum bts_status status = BTS_OK;
+    struct page_header *leaf;
+    enum bts_status status;
     bool done = false;
-    bool left;
-    size_t room;
+    bool left = false;
+    size_t room = 0;
 
     if (split_at_edge(path)) {
         return split_off(path, entry, error);
     }
-    if (path->depth > 1) {
+    status = edit_own(path, path->depth - 1, &leaf, error); /* before it is reached as a child */
+    if (status == BTS_OK && path->depth > 1) {
         status = split_roomier_sibling(path, &left, &room, error);
         if (status == BTS_OK && room >= path->page_size / SPLIT_SHARE_PART) {
             status = split_with_sibling(path, entry, left, false, &done, error);
@@ -434,7 +432,7 @@ enum bts_status split_insert(struct edit_path *path, const struct edit_entry *en
         status = split_with_sibling(path, entry, left, true, &done, error);
     }
     if (status == BTS_OK && !done) {
-        status = split_halves(path, entry, error);
+        status = split_halves(path, leaf, entry, error);
     }
     return status;
 }

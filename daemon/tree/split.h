@@ -4,7 +4,7 @@
  *
  * An entry that does not fit in its leaf goes, by the first of these that does:
  *   edge    at either end of the whole tree, as sorted input is: a leaf of its
- *           own, and the full leaf stays full
+ *           own; the full leaf stays as it is, not even copied
  *   share   the leaf and a sibling with enough room are levelled, the entry
  *           between them
  *   end     at either end of its leaf, as sorted input within a range is: like edge
@@ -22,8 +22,8 @@
 #include "tree/edit.h"
 
 /*
- * Inserts at the leaf's index of the path; the leaf is owned and has no room.
- * The path is spent.
+ * Inserts at the leaf's index of the path; the leaf has no room.  The path is
+ * spent.
  */
 BTS_MUST_USE enum bts_status split_insert(struct edit_path *path, const struct edit_entry *entry,
                                           struct bts_error *error);

@@ -20,13 +20,6 @@ void spread_begin(struct spread *spread, size_t page_size, const struct edit_ent
     spread->target_count = 0;
 }
 
-static size_t spread_entry_size(const struct edit_entry *entry)
-{
-    size_t stored = entry->run != PGNO_NONE ? LEAF_RUN_POINTER_SIZE : (size_t)entry->value_size;
-
-    return leaf_entry_size(entry->key_size, stored);
-}
-
 static void spread_add_piece(struct spread *spread, const void *leaf, unsigned first,
                              unsigned count)
 {
@@ -37,7 +30,7 @@ static void spread_add_piece(struct spread *spread, const void *leaf, unsigned f
     spread->pieces[spread->piece_count++] = (struct spread_piece){leaf, first, count};
     spread->count += count;
     spread->bytes +=
-        leaf != NULL ? leaf_bytes(leaf, first, count) : spread_entry_size(spread->entry);
+        leaf != NULL ? leaf_bytes(leaf, first, count) : edit_entry_size(spread->entry);
 }
 
 void spread_add(struct spread *spread, const void *leaf, int entry_at)
@@ -76,7 +69,7 @@ static size_t spread_size_at(const struct spread *spread, unsigned index)
     const struct spread_piece *piece = spread_locate(spread, &index);
 
     return piece->leaf != NULL ? leaf_bytes(piece->leaf, index, 1)
-                               : spread_entry_size(spread->entry);
+                               : edit_entry_size(spread->entry);
 }
 
 static bool spread_fits(const struct spread *spread, size_t bytes, unsigned count)

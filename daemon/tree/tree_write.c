@@ -55,12 +55,22 @@ static enum bts_status tree_put_first(struct tree *tree, const struct edit_entry
     return BTS_OK;
 }
 
+/* Whether there surely is no room, which an odd number of entries can shift by a byte. */
+static bool tree_leaf_is_full(struct edit_path *path, const struct edit_entry *entry)
+{
+    return edit_entry_size(entry) > leaf_free_bytes(edit_leaf(path)->page, path->page_size) + 1;
+}
+
 static enum bts_status tree_put_new(struct edit_path *path, const struct edit_entry *entry,
                                     struct bts_error *error)
 {
     struct page_header *leaf;
-    enum bts_status status = edit_own(path, path->depth - 1, &leaf, error);
+    enum bts_status status;
 
+    if (tree_leaf_is_full(path, entry)) {
+        return split_insert(path, entry, error); /* it need not be copied, maybe */
+    }
+    status = edit_own(path, path->depth - 1, &leaf, error);
     if (status != BTS_OK || edit_insert(leaf, path->page_size, edit_leaf(path)->index, entry)) {
         return status;
     }

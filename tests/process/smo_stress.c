@@ -32,7 +32,6 @@ struct stress {
     size_t key_max;
     uint8_t key[KEY_ROOM];
     size_t key_size;
-    uint64_t bytes;         /* of keys and values put since the last check */
 };
 
 static uint64_t pick(struct stress *stress, uint64_t below)
@@ -189,16 +188,18 @@ static void strange_key(struct stress *stress)
 
 static size_t strange_size(struct stress *stress)
 {
-    switch (pick(stress, 200)) {
-    case 0:
+    uint64_t kind = pick(stress, 1000);
+
+    if (kind == 0) {
         return pick(stress, 3u << 20);
-    case 1 ... 9:
-        return pick(stress, 100000);
-    case 10 ... 59:
-        return stress->key_max - 30 + pick(stress, 60);
-    default:
-        return pick(stress, 2) * pick(stress, 200);
     }
+    if (kind < 20) {
+        return pick(stress, 100000);
+    }
+    if (kind < 200) { /* about where a value moves to a run */
+        return stress->key_max - 30 + pick(stress, 60);
+    }
+    return pick(stress, 2) * pick(stress, 200);
 }
 
 static void put(struct stress *stress, size_t size)
@@ -305,32 +306,46 @@ static void insert_in_ranges(struct stress *stress, unsigned operations)
     }
 }
 
+static size_t copy_key(uint8_t *to, const struct model_entry *entry)
+{
+    memcpy(to, entry->key, entry->key_size);
+    return entry->key_size;
+}
+
+/* Deletes a range that holds a few entries, often where others share a long prefix. */
+static void delete_few(struct stress *stress)
+{
+    size_t first = (size_t)pick(stress, stress->model.count + 1);
+    size_t end = first + (size_t)pick(stress, 12);
+    uint8_t low[KEY_ROOM];
+    uint8_t high[KEY_ROOM];
+    size_t low_size;
+    size_t high_size;
+
+    if (end >= stress->model.count) {
+        return;
+    }
+    low_size = copy_key(low, &stress->model.entries[first]);
+    high_size = copy_key(high, &stress->model.entries[end]);
+    model_delete_range(&stress->model, stress->tree, low, low_size, high, high_size);
+    count_operation(stress);
+}
+
 static void all_strange(struct stress *stress, unsigned operations)
 {
-    for (unsigned i = 0; i < operations / 4; i++) {
+    for (unsigned i = 0; i < operations / 2; i++) {
+        uint64_t what = pick(stress, 120);
         strange_key(stress);
-        switch (pick(stress, 12)) {
-        case 0 ... 6:
+        if (what < 75) {
             put(stress, strange_size(stress));
-            break;
-        case 7:
+        } else if (what < 85) {
             existing_key(stress);
             put(stress, strange_size(stress));
-            break;
-        case 8 ... 10:
+        } else if (what < 118) {
             existing_key(stress);
             delete(stress);
-            break;
-        default:
-            if (pick(stress, 40) == 0) {
-                uint8_t from[KEY_ROOM];
-                size_t from_size = stress->key_size;
-                memcpy(from, stress->key, from_size);
-                existing_key(stress);
-                model_delete_range(&stress->model, stress->tree, from, from_size, stress->key,
-                                   stress->key_size);
-                count_operation(stress);
-            }
+        } else {
+            delete_few(stress);
         }
     }
 }

@@ -230,6 +230,19 @@ START_TEST(a_page_that_is_private_already_is_edited_where_it_is)
 }
 END_TEST
 
+START_TEST(ascending_input_copies_no_leaf_that_is_full)
+{
+    start(4096);
+    for (unsigned i = 0; i < 1000; i++) {
+        put_number(i, i * 7919u % 800);
+        ck_assert_uint_le(pages_private_bytes(writer.pages), tree->record.depth * 4096);
+        writer_commit(&writer);
+        begin();
+    }
+    finish();
+}
+END_TEST
+
 START_TEST(the_state_before_a_group_is_untouched_by_it)
 {
     struct tree_view before;
@@ -392,6 +405,28 @@ START_TEST(a_separator_that_ends_a_long_shared_prefix_splits_an_inner_page)
 }
 END_TEST
 
+/*
+ * The leaf and its sibling were copied to become three, then the page above had
+ * no room for that; it must be those copies that are split after all.
+ */
+START_TEST(a_page_above_that_is_full_lets_its_leaves_be_split_once)
+{
+    uint8_t key[PAGE_SIZE_MAX];
+
+    start(4096);
+    for (unsigned i = 0; i < 1500; i++) {
+        size_t size = 6 + writer_random(&seed) % 2 * (writer_random(&seed) % 900);
+        model_put(&model, tree, key, long_key(key, size, 'k', i * 7919u % 1500), i, 0);
+        writer_commit(&writer);
+        begin();
+        if (i % 300 == 0) {
+            commit_and_check();
+        }
+    }
+    finish();
+}
+END_TEST
+
 /* ---- ranges ------------------------------------------------------------------- */
 
 #define SMALL_ENTRIES 70u
@@ -523,10 +558,12 @@ int main(void)
         deleting_most_entries_at_random_gives_most_pages_back,
         a_put_that_the_mode_forbids_copies_nothing,
         a_page_that_is_private_already_is_edited_where_it_is,
-        the_state_before_a_group_is_untouched_by_it, undo_takes_back_splits_merges_runs_and_counts,
+        ascending_input_copies_no_leaf_that_is_full, the_state_before_a_group_is_untouched_by_it,
+        undo_takes_back_splits_merges_runs_and_counts,
         a_value_moves_to_a_run_and_back_as_its_size_changes, the_largest_value_is_stored_whole,
         values_that_grow_where_they_are_split_their_leaf,
         a_separator_that_ends_a_long_shared_prefix_splits_an_inner_page,
+        a_page_above_that_is_full_lets_its_leaves_be_split_once,
         every_range_of_a_small_deep_tree_can_be_deleted,
         a_long_range_copies_only_the_pages_at_its_ends,
         an_open_range_empties_the_tree_and_its_runs,
