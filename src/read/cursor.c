@@ -193,15 +193,13 @@ static void cursor_prefetch_beside(const struct cursor *cursor, int direction)
 
 /* ---- settling ---------------------------------------------------------------- */
 
-/* On the first entry within the bounds at or behind `index`, in this leaf or the next. */
+/* On the first entry within the bounds at or behind `index` (no less than `first`). */
 static enum bts_status cursor_settle_forward(struct cursor *cursor, uint32_t index,
                                              struct bts_bytes *key, struct bts_bytes *value,
                                              struct bts_error *error)
 {
     enum bts_status status = BTS_OK;
 
-    if (index < cursor->first)
-        index = cursor->first;
     if (index >= leaf_count(cursor->leaf)) {
         status = cursor_enter_beside(cursor, 1, error);
         index = cursor->first;
@@ -214,15 +212,13 @@ static enum bts_status cursor_settle_forward(struct cursor *cursor, uint32_t ind
     return cursor_hand_out(cursor, index, key, value, error);
 }
 
-/* On the last entry within the bounds before `end`, in this leaf or the one before. */
+/* On the last entry within the bounds before `end` (no more than `limit`). */
 static enum bts_status cursor_settle_backward(struct cursor *cursor, uint32_t end,
                                               struct bts_bytes *key, struct bts_bytes *value,
                                               struct bts_error *error)
 {
     enum bts_status status = BTS_OK;
 
-    if (end > cursor->limit)
-        end = cursor->limit;
     if (end == 0) {
         status = cursor_enter_beside(cursor, -1, error);
         end = cursor->limit;

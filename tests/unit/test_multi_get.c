@@ -3,8 +3,10 @@
 #include "read/multi_get.h"
 
 #include "build_tree.h"
+#include "format/inner.h"
 #include "unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define LOOKUPS_MAX 300u
@@ -140,6 +142,33 @@ START_TEST(damage_fails_its_keys_and_no_others)
 }
 END_TEST
 
+START_TEST(the_text_is_of_the_first_failure)
+{
+    struct bts_lookup lookups[2 * MULTI_GET_WIDTH] = {{0}};
+    const struct build_entry *first, *last;
+    struct bts_error error;
+    char name[32];
+    pgno_t left, right;
+
+    plant(BUILD_KEYS_PREFIX, 100, 10, 0);
+    first = &entries.entry[0];
+    last = &entries.entry[entries.count - 1];
+    for (unsigned i = 0; i < 2 * MULTI_GET_WIDTH; i++) {
+        lookups[i].key = i < MULTI_GET_WIDTH ? last->key : first->key;
+        lookups[i].key_size = i < MULTI_GET_WIDTH ? last->key_size : first->key_size;
+    }
+    left = inner_children(build_page(&build, record.root))[0];
+    right = inner_children(
+        build_page(&build, record.root))[inner_count(build_page(&build, record.root))];
+    build_page(&build, left)->crc ^= 1;
+    build_page(&build, right)->crc ^= 1;
+    ck_assert_int_eq(multi_get(&view, lookups, 2 * MULTI_GET_WIDTH, &error), BTS_DAMAGED);
+    snprintf(name, sizeof(name), "page %u: checksum", right);
+    ck_assert_msg(strncmp(error.text, name, strlen(name)) == 0, "%s", error.text);
+    fell();
+}
+END_TEST
+
 START_TEST(a_page_younger_than_its_parent_is_damage)
 {
     struct bts_lookup lookups[2] = {{"a", 1, {NULL, 0}, BTS_BUSY}, {"k", 1, {NULL, 0}, BTS_BUSY}};
@@ -178,6 +207,6 @@ int main(void)
 {
     return UNIT_RUN("multi_get", any_number_of_keys_is_found_as_tree_get_finds_them,
                     an_empty_tree_and_a_single_leaf_will_do, damage_fails_its_keys_and_no_others,
-                    a_page_younger_than_its_parent_is_damage,
+                    the_text_is_of_the_first_failure, a_page_younger_than_its_parent_is_damage,
                     a_root_that_cannot_be_fails_all_keys);
 }
