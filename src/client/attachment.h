@@ -26,7 +26,10 @@
 #include "read/map.h"
 #include "read/slots.h"
 
+struct bts_store;
+
 struct attachment {
+    struct bts_store *store;    /* whose it is, once adopted */
     struct attachment *older;   /* the one this replaced */
     struct fork_guard guard;    /* closes the map's descriptor in a fork child */
     const struct beacon *beacon;

@@ -12,13 +12,13 @@
 #include "read/multi_get.h"
 
 /* Answers that are no failures have no text. */
-static inline enum bts_status read_outcome(const struct bts_store *store, enum bts_status status,
-                                           struct bts_error *error)
+static inline enum bts_status read_outcome(const struct attachment *attachment,
+                                           enum bts_status status, struct bts_error *error)
 {
     if (__builtin_expect(status <= BTS_END, 1)) {
         return status;
     }
-    return store_failed(store, status, error);
+    return store_failed(attachment->store, status, error);
 }
 
 /* ---- buckets --------------------------------------------------------------------- */
@@ -43,7 +43,7 @@ enum bts_status bts_bucket_open(const struct bts_snapshot *snapshot, const void 
         bucket->depth = record.depth;
         bucket->entry_count = record.entry_count;
     }
-    return read_outcome(opened->store, status, error);
+    return read_outcome(opened->attachment, status, error);
 }
 
 /* ---- gets ------------------------------------------------------------------------ */
@@ -59,7 +59,7 @@ enum bts_status bts_get(const struct bts_snapshot *snapshot, const struct bts_bu
         return snapshot_unusable(opened, error);
     }
     struct tree_view view = snapshot_bucket(opened, bucket);
-    return read_outcome(opened->store, tree_get(&view, key, key_size, value, error), error);
+    return read_outcome(opened->attachment, tree_get(&view, key, key_size, value, error), error);
 }
 
 enum bts_status bts_get_many(const struct bts_snapshot *snapshot, const struct bts_bucket *bucket,
@@ -77,7 +77,7 @@ enum bts_status bts_get_many(const struct bts_snapshot *snapshot, const struct b
         return status;
     }
     struct tree_view view = snapshot_bucket(opened, bucket);
-    return read_outcome(opened->store, multi_get(&view, lookups, lookup_count, error), error);
+    return read_outcome(opened->attachment, multi_get(&view, lookups, lookup_count, error), error);
 }
 
 /* ---- cursors --------------------------------------------------------------------- */
@@ -88,7 +88,7 @@ static void read_cursor_init(struct bts_cursor *cursor, const struct snapshot *s
     struct snapshot_cursor *created = (struct snapshot_cursor *)cursor;
 
     created->mark = snapshot->mark;
-    created->store = snapshot->store;
+    created->attachment = snapshot->attachment;
     cursor_init(&created->cursor, view);
 }
 
@@ -129,7 +129,7 @@ static enum bts_status read_cursor_unusable(const struct snapshot_cursor *cursor
                                             struct bts_bytes *key, struct bts_bytes *value,
                                             struct bts_error *error)
 {
-    struct snapshot snapshot = {.mark = cursor->mark, .store = cursor->store};
+    struct snapshot snapshot = {.mark = cursor->mark, .attachment = cursor->attachment};
 
     if (key != NULL) {
         *key = (struct bts_bytes){NULL, 0};
@@ -148,7 +148,7 @@ enum bts_status bts_cursor_first(struct bts_cursor *cursor, struct bts_bytes *ke
     if (!fork_mark_is_ours(moved->mark)) {
         return read_cursor_unusable(moved, key, value, error);
     }
-    return read_outcome(moved->store, cursor_first(&moved->cursor, key, value, error), error);
+    return read_outcome(moved->attachment, cursor_first(&moved->cursor, key, value, error), error);
 }
 
 enum bts_status bts_cursor_last(struct bts_cursor *cursor, struct bts_bytes *key,
@@ -159,7 +159,7 @@ enum bts_status bts_cursor_last(struct bts_cursor *cursor, struct bts_bytes *key
     if (!fork_mark_is_ours(moved->mark)) {
         return read_cursor_unusable(moved, key, value, error);
     }
-    return read_outcome(moved->store, cursor_last(&moved->cursor, key, value, error), error);
+    return read_outcome(moved->attachment, cursor_last(&moved->cursor, key, value, error), error);
 }
 
 enum bts_status bts_cursor_next(struct bts_cursor *cursor, struct bts_bytes *key,
@@ -170,7 +170,7 @@ enum bts_status bts_cursor_next(struct bts_cursor *cursor, struct bts_bytes *key
     if (!fork_mark_is_ours(moved->mark)) {
         return read_cursor_unusable(moved, key, value, error);
     }
-    return read_outcome(moved->store, cursor_next(&moved->cursor, key, value, error), error);
+    return read_outcome(moved->attachment, cursor_next(&moved->cursor, key, value, error), error);
 }
 
 enum bts_status bts_cursor_prev(struct bts_cursor *cursor, struct bts_bytes *key,
@@ -181,7 +181,7 @@ enum bts_status bts_cursor_prev(struct bts_cursor *cursor, struct bts_bytes *key
     if (!fork_mark_is_ours(moved->mark)) {
         return read_cursor_unusable(moved, key, value, error);
     }
-    return read_outcome(moved->store, cursor_prev(&moved->cursor, key, value, error), error);
+    return read_outcome(moved->attachment, cursor_prev(&moved->cursor, key, value, error), error);
 }
 
 enum bts_status bts_cursor_seek(struct bts_cursor *cursor, const void *key, size_t key_size,
@@ -193,6 +193,6 @@ enum bts_status bts_cursor_seek(struct bts_cursor *cursor, const void *key, size
     if (!fork_mark_is_ours(moved->mark)) {
         return read_cursor_unusable(moved, found_key, value, error);
     }
-    return read_outcome(moved->store,
+    return read_outcome(moved->attachment,
                         cursor_seek(&moved->cursor, key, key_size, found_key, value, error), error);
 }

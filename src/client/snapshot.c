@@ -13,7 +13,9 @@
 #include <string.h>
 
 #define SNAPSHOT_LOOK_EVERY 1024u
-_Static_assert((STORE_TICKS & (STORE_TICKS - 1)) == 0, "ticks are found by a mask");
+_Static_assert(STORE_TICKS > SLOTS_NEAR, "threads that do not meet in slots do not meet in ticks");
+
+#define COLD __attribute__((noinline, cold))
 
 static const fork_mark snapshot_closed_mark; /* 0 for ever */
 
@@ -22,10 +24,56 @@ enum bts_status snapshot_unusable(const struct snapshot *snapshot, struct bts_er
     if (snapshot->mark == &snapshot_closed_mark) {
         return err_set(error, BTS_INVALID, "the snapshot is closed");
     }
-    return store_check_fork(snapshot->store, error);
+    return store_check_fork(snapshot_store(snapshot), error);
 }
 
 /* ---- begin ----------------------------------------------------------------------- */
+
+static inline struct attachment *snapshot_newest(const struct bts_store *store)
+{
+    /* seq_cst: after the pin, if there was one; pairs with store_adopt (attachment.h) */
+    return atomic_load_explicit(&store->attachment, memory_order_seq_cst);
+}
+
+/* relaxed: stored before the `latest` that was acquired */
+static inline bool snapshot_outgrew(const struct attachment *attachment, const struct map *map)
+{
+    return atomic_load_explicit(&attachment->beacon->page_count, memory_order_relaxed) >
+           map->source.page_limit;
+}
+
+/* acquire: what the map points to; pairs with attachment_grow */
+static inline const struct map *snapshot_map(const struct attachment *attachment)
+{
+    return atomic_load_explicit(&attachment->map, memory_order_acquire);
+}
+
+/* Counts a begin; true: it is time to look at the clock. */
+static inline bool snapshot_tick(struct bts_store *store, unsigned index)
+{
+    _Atomic uint32_t *begins = &store->ticks[index % STORE_TICKS].begins;
+    /* relaxed, and no locked instruction: the slot is ours, so this line mostly is too */
+    uint32_t count = atomic_load_explicit(begins, memory_order_relaxed) + 1;
+
+    atomic_store_explicit(begins, count, memory_order_relaxed);
+    return __builtin_expect(count % SNAPSHOT_LOOK_EVERY == 0, 0);
+}
+
+static COLD enum bts_status snapshot_look(struct bts_store *store)
+{
+    look_if_due(store);
+    return BTS_OK;
+}
+
+static COLD enum bts_status snapshot_fail(struct snapshot *snapshot, enum bts_status status)
+{
+    if (snapshot->slot != NULL) {
+        slots_unpin(snapshot->slot);
+    }
+    memset(snapshot, 0, sizeof(*snapshot));
+    snapshot->mark = &snapshot_closed_mark;
+    return status;
+}
 
 static enum bts_status snapshot_not_pinned(const struct bts_store *store, txnid_t txnid,
                                            struct bts_error *error)
@@ -38,107 +86,84 @@ static enum bts_status snapshot_not_pinned(const struct bts_store *store, txnid_
                    store->name, SLOT_COUNT);
 }
 
-/* Counts the begins of a slot; the due ones look around. */
-static inline void snapshot_tick(struct bts_store *store, const struct snapshot *snapshot)
+/* Maps more of the file for a snapshot that is pinned already. */
+static COLD enum bts_status snapshot_grow(struct snapshot *snapshot, struct bts_error *error)
 {
-    size_t index = (size_t)(snapshot->slot - snapshot->attachment->slots.file->slots);
-    _Atomic uint32_t *begins = &store->ticks[index & (STORE_TICKS - 1)].begins;
-    /* relaxed, and no locked instruction: the slot is ours, so this line mostly is too */
-    uint32_t count = atomic_load_explicit(begins, memory_order_relaxed) + 1;
+    enum bts_status status = attachment_grow(snapshot->attachment, error);
 
-    atomic_store_explicit(begins, count, memory_order_relaxed);
-    if (__builtin_expect(count % SNAPSHOT_LOOK_EVERY == 0, 0)) {
-        look_if_due(store);
+    if (status != BTS_OK) {
+        return snapshot_fail(snapshot, store_failed(snapshot_store(snapshot), status, error));
     }
-}
-
-/* Fills what follows from the pinned root; maps more of the file if it has outgrown the map. */
-static inline enum bts_status snapshot_fill(struct snapshot *snapshot,
-                                            const struct snapshot_root *root,
-                                            struct bts_error *error)
-{
-    struct attachment *attachment = snapshot->attachment;
-    /* acquire: what the map points to; pairs with attachment_grow */
-    const struct map *map = atomic_load_explicit(&attachment->map, memory_order_acquire);
-    /* relaxed: stored before the `latest` that was acquired */
-    uint64_t pages =
-        atomic_load_explicit(&attachment->beacon->page_count, memory_order_relaxed);
-
-    if (__builtin_expect(pages > map->source.page_limit, 0)) {
-        enum bts_status status = attachment_grow(attachment, error);
-        if (status != BTS_OK) {
-            return store_failed(snapshot->store, status, error);
-        }
-        map = atomic_load_explicit(&attachment->map, memory_order_acquire);
-    }
-    snapshot->source = &map->source;
-    snapshot->txnid = root->txnid;
-    snapshot->root = root->root;
-    snapshot->depth = root->depth;
+    snapshot->source = &snapshot_map(snapshot->attachment)->source;
     return BTS_OK;
 }
 
-static inline struct attachment *snapshot_newest(const struct bts_store *store)
+/* Begins whatever is in the way: taken slots, publishes that overtake, a new attachment. */
+static COLD enum bts_status snapshot_begin_slowly(struct bts_store *store,
+                                                  struct snapshot *snapshot,
+                                                  struct bts_error *error)
 {
-    /* seq_cst: after the pin, if there was one; pairs with store_adopt (attachment.h) */
-    return atomic_load_explicit(&store->attachment, memory_order_seq_cst);
-}
+    struct attachment *attachment;
 
-/* Pins the newest state of the newest attachment in a slot of its own. */
-static inline enum bts_status snapshot_begin(struct bts_store *store, struct snapshot *snapshot,
-                                             struct bts_error *error)
-{
-    struct snapshot_root root = {.txnid = 0};
-    struct attachment *attachment = snapshot_newest(store);
-
+    snapshot->slot = NULL;
+    if (!fork_mark_is_ours(store->mark)) {
+        return snapshot_fail(snapshot, store_check_fork(store, error));
+    }
     for (;;) {
-        struct attachment *newest;
-
-        snapshot->slot = slots_pin(&attachment->slots, attachment->beacon, &root);
-        newest = snapshot_newest(store);
-        if (__builtin_expect(newest == attachment, 1)) {
+        attachment = snapshot_newest(store);
+        snapshot->slot = slots_pin(&attachment->slots, attachment->beacon, &snapshot->state);
+        if (attachment == snapshot_newest(store)) {
             break;
         }
         if (snapshot->slot != NULL) {
             slots_unpin(snapshot->slot);
         }
-        attachment = newest;
-    }
-    snapshot->attachment = attachment;
-    snapshot->store = store;
-    if (__builtin_expect(snapshot->slot == NULL, 0)) {
-        return snapshot_not_pinned(store, root.txnid, error);
     }
     snapshot->mark = store->mark;
-    return snapshot_fill(snapshot, &root, error);
-}
-
-static enum bts_status snapshot_fail(struct snapshot *snapshot, enum bts_status status)
-{
-    if (snapshot->slot != NULL) {
-        slots_unpin(snapshot->slot);
+    snapshot->attachment = attachment;
+    if (snapshot->slot == NULL) {
+        return snapshot_fail(snapshot, snapshot_not_pinned(store, snapshot->state.txnid, error));
     }
-    memset(snapshot, 0, sizeof(*snapshot));
-    snapshot->mark = &snapshot_closed_mark;
-    return status;
+    if (snapshot_outgrew(attachment, snapshot_map(attachment))) {
+        return snapshot_grow(snapshot, error);
+    }
+    snapshot->source = &snapshot_map(attachment)->source;
+    return snapshot_look(store);
 }
 
+/*
+ * The nearest slot is idle, nothing is published meanwhile, the map is large
+ * enough: then this is all.  It keeps no more than a few registers busy; all
+ * else is left to snapshot_begin_slowly.
+ */
 enum bts_status bts_snapshot_open(struct bts_store *store, struct bts_snapshot *snapshot,
                                   struct bts_error *error)
 {
     struct snapshot *opened = (struct snapshot *)snapshot;
-    enum bts_status status;
+    struct attachment *attachment = snapshot_newest(store);
+    const struct beacon *beacon = attachment->beacon;
+    const struct map *map;
+    unsigned index = slots_hint();
+    struct slot *slot;
 
     if (!fork_mark_is_ours(store->mark)) {
-        opened->slot = NULL;
-        return snapshot_fail(opened, store_check_fork(store, error));
+        return snapshot_begin_slowly(store, opened, error);
     }
-    status = snapshot_begin(store, opened, error);
-    if (__builtin_expect(status != BTS_OK, 0)) {
-        return snapshot_fail(opened, status);
+    slot = slots_pin_at(&attachment->slots, beacon, index, &opened->state);
+    if (__builtin_expect(slot == NULL, 0)) {
+        return snapshot_begin_slowly(store, opened, error);
     }
-    snapshot_tick(store, opened);
-    return BTS_OK;
+    map = snapshot_map(attachment);
+    if (__builtin_expect(attachment != snapshot_newest(store) || snapshot_outgrew(attachment, map),
+                         0)) {
+        slots_unpin(slot);
+        return snapshot_begin_slowly(store, opened, error);
+    }
+    opened->mark = store->mark;
+    opened->slot = slot;
+    opened->attachment = attachment;
+    opened->source = &map->source;
+    return snapshot_tick(store, index) ? snapshot_look(store) : BTS_OK;
 }
 
 /* ---- renew and end --------------------------------------------------------------- */
@@ -146,40 +171,37 @@ enum bts_status bts_snapshot_open(struct bts_store *store, struct bts_snapshot *
 enum bts_status bts_snapshot_renew(struct bts_snapshot *snapshot, struct bts_error *error)
 {
     struct snapshot *renewed = (struct snapshot *)snapshot;
-    struct bts_store *store = renewed->store;
-    struct snapshot_root root;
-    enum bts_status status;
+    struct attachment *attachment = renewed->attachment;
 
     if (!fork_mark_is_ours(renewed->mark)) {
         return snapshot_unusable(renewed, error);
     }
-    if (snapshot_newest(store) != renewed->attachment) {
+    if (snapshot_newest(attachment->store) != attachment) {
         bts_snapshot_close(snapshot);
-        return bts_snapshot_open(store, snapshot, error);
+        return bts_snapshot_open(attachment->store, snapshot, error);
     }
     /* An attachment replaced from here on is kept by our slot, which never looks idle. */
-    root = snapshot_pin(renewed->attachment->beacon, renewed->slot);
-    status = snapshot_fill(renewed, &root, error);
-    if (__builtin_expect(status != BTS_OK, 0)) {
-        return snapshot_fail(renewed, status);
+    renewed->state = snapshot_pin(attachment->beacon, renewed->slot);
+    if (__builtin_expect(snapshot_outgrew(attachment, snapshot_map(attachment)), 0)) {
+        return snapshot_grow(renewed, error);
     }
-    snapshot_tick(store, renewed);
-    return BTS_OK;
+    renewed->source = &snapshot_map(attachment)->source;
+    return snapshot_tick(attachment->store, slots_hint()) ? snapshot_look(attachment->store)
+                                                          : BTS_OK;
 }
 
 void bts_snapshot_close(struct bts_snapshot *snapshot)
 {
     struct snapshot *closed = (struct snapshot *)snapshot;
 
-    /* In a fork child the slot is not there. */
-    if (closed->slot != NULL && fork_mark_is_ours(closed->mark)) {
+    /* Neither zeroed nor closed, and not in a fork child, where the slot is not there. */
+    if (closed->mark != NULL && fork_mark_is_ours(closed->mark)) {
         slots_unpin(closed->slot);
     }
-    closed->slot = NULL;
     closed->mark = &snapshot_closed_mark;
 }
 
 uint64_t bts_snapshot_txnid(const struct bts_snapshot *snapshot)
 {
-    return snapshot_of(snapshot)->txnid;
+    return snapshot_of(snapshot)->state.txnid;
 }

@@ -15,12 +15,9 @@
 struct snapshot {
     const fork_mark *mark;
     const struct page_source *source;
-    txnid_t txnid;
-    pgno_t root;
-    uint32_t depth;
-    struct slot *slot; /* NULL: closed */
+    struct snapshot_root state;
+    struct slot *slot;
     struct attachment *attachment;
-    struct bts_store *store;
 } __attribute__((may_alias));
 _Static_assert(sizeof(struct snapshot) <= sizeof(struct bts_snapshot), "a snapshot fits");
 _Static_assert(_Alignof(struct snapshot) <= _Alignof(struct bts_snapshot), "and is aligned");
@@ -28,7 +25,7 @@ _Static_assert(_Alignof(struct snapshot) <= _Alignof(struct bts_snapshot), "and 
 struct snapshot_cursor {
     struct cursor cursor;
     const fork_mark *mark;
-    struct bts_store *store;
+    struct attachment *attachment;
 } __attribute__((may_alias));
 _Static_assert(sizeof(struct snapshot_cursor) <= sizeof(struct bts_cursor), "a cursor fits");
 _Static_assert(_Alignof(struct snapshot_cursor) <= _Alignof(struct bts_cursor), "and is aligned");
@@ -38,6 +35,11 @@ static inline const struct snapshot *snapshot_of(const struct bts_snapshot *snap
     return (const struct snapshot *)snapshot;
 }
 
+static inline struct bts_store *snapshot_store(const struct snapshot *snapshot)
+{
+    return snapshot->attachment->store;
+}
+
 /* BTS_FORKED or BTS_INVALID: why the snapshot cannot be read. */
 enum bts_status snapshot_unusable(const struct snapshot *snapshot, struct bts_error *error);
 
@@ -45,9 +47,9 @@ enum bts_status snapshot_unusable(const struct snapshot *snapshot, struct bts_er
 static inline struct tree_view snapshot_directory(const struct snapshot *snapshot)
 {
     return (struct tree_view){.source = snapshot->source,
-                              .root = snapshot->root,
-                              .depth = snapshot->depth,
-                              .txnid = snapshot->txnid};
+                              .root = snapshot->state.root,
+                              .depth = snapshot->state.depth,
+                              .txnid = snapshot->state.txnid};
 }
 
 /* The tree of a bucket. */
@@ -57,7 +59,7 @@ static inline struct tree_view snapshot_bucket(const struct snapshot *snapshot,
     return (struct tree_view){.source = snapshot->source,
                               .root = bucket->root,
                               .depth = bucket->depth,
-                              .txnid = snapshot->txnid};
+                              .txnid = snapshot->state.txnid};
 }
 
 #endif

@@ -19,7 +19,7 @@ static enum bts_status stat_file_size(const struct snapshot *snapshot, uint64_t 
         atomic_load_explicit(&snapshot->attachment->map, memory_order_acquire);
 
     if (fstat(map->fd, &stat) != 0) {
-        return err_set_errno(error, BTS_IO, errno, "%s: fstat", snapshot->store->name);
+        return err_set_errno(error, BTS_IO, errno, "%s: fstat", snapshot_store(snapshot)->name);
     }
     *size_bytes = (uint64_t)stat.st_size;
     return BTS_OK;
@@ -37,7 +37,7 @@ static enum bts_status stat_count_buckets(const struct bts_snapshot *snapshot,
         struct bucket_record record;
         status = bucket_record_decode(value.data, value.size, &record, error);
         if (status != BTS_OK) {
-            return store_failed(snapshot_of(snapshot)->store, status, error);
+            return store_failed(snapshot_store(snapshot_of(snapshot)), status, error);
         }
         stat->bucket_count++;
         stat->entry_count += record.entry_count;

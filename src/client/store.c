@@ -176,6 +176,7 @@ void store_adopt(struct bts_store *store, struct attachment *attachment)
         fork_guard_unlock();
     } else {
         attachment->older = newest;
+        attachment->store = store;
         /* seq_cst: before the loads of the old slots in attachment_release; pairs with
            the load after the pin in snapshot_begin */
         atomic_store_explicit(&store->attachment, attachment, memory_order_seq_cst);

@@ -228,7 +228,7 @@ static enum bts_status store_check_meta(const struct snapshot *snapshot, struct 
         source->base, size < 2 * PAGE_SIZE_MAX ? (size_t)size : 2 * PAGE_SIZE_MAX, meta, &pgno,
         error);
 
-    if (status == BTS_OK && meta->txnid != snapshot->txnid) {
+    if (status == BTS_OK && meta->txnid != snapshot->state.txnid) {
         status = err_set(error, BTS_BUSY, "a daemon has written to it meanwhile; open it again");
     }
     return status;

@@ -97,6 +97,26 @@ static inline struct slot *slots_pin(struct slots *slots, const struct beacon *b
     return slot;
 }
 
+/*
+ * The same in slot `index` only, and only if nothing is in the way.  NULL: then
+ * nothing is announced, and slots_pin will do.
+ */
+static inline struct slot *slots_pin_at(struct slots *slots, const struct beacon *beacon,
+                                        unsigned index, struct snapshot_root *root)
+{
+    struct slot_file *file = slots->file;
+    txnid_t t = atomic_load_explicit(&beacon->latest, memory_order_acquire);
+
+    /* relaxed: as in slots_pin */
+    if (t == 0 || index >= atomic_load_explicit(&file->used, memory_order_relaxed) ||
+        !slots_try(file, index, t))
+        return NULL;
+    if (__builtin_expect(snapshot_confirm(beacon, t, root), 1))
+        return &file->slots[index];
+    snapshot_unpin(&file->slots[index]);
+    return NULL;
+}
+
 /* Ends the snapshot and gives the slot back.  Thread-safe. */
 static inline void slots_unpin(struct slot *slot)
 {
