@@ -160,11 +160,10 @@ bool space_claim_from_extent(struct space *space, pgno_t *pgno)
     if (space->extent_next >= space->extent_end && !next_extent(space))
         return false;
     *pgno = space->extent_next++;
-    if (!space_is_free(space, *pgno)) { /* a run took it meanwhile: the rest of the extent is void */
+    if (!space_is_free(space, *pgno)) { /* a run took it: the rest of the extent is void */
         space->extent_next = space->extent_end = 0;
         return space_claim_from_extent(space, pgno);
     }
     space_clear_free(space, *pgno, 1);
     return true;
 }
-

@@ -41,7 +41,10 @@ struct horizon {
 BTS_MUST_USE enum bts_status horizon_init(struct horizon *horizon, struct bts_error *error);
 void horizon_fini(struct horizon *horizon);
 
-/* Adds a reader's mapped slot file; `id` names it until horizon_remove.  The map stays the caller's. */
+/*
+ * Adds a reader's mapped slot file; `id` names it until horizon_remove.  The
+ * map stays the caller's.
+ */
 BTS_MUST_USE enum bts_status horizon_add(struct horizon *horizon, const struct slot_file *file,
                                          size_t *id, struct bts_error *error);
 void horizon_remove(struct horizon *horizon, size_t id);

@@ -233,7 +233,7 @@ static void note_undo(struct pages *pages, enum undo_type type, pgno_t pgno, uin
             (struct undo){type, {.pgno = pgno, .stamp = stamp, .data = data}};
 }
 
-/* ---- the life of a group ----------------------------------------------------------------- */
+/* ---- the life of a group ---------------------------------------------------------- */
 
 void pages_group_begin(struct pages *pages, txnid_t txnid)
 {
@@ -306,7 +306,7 @@ void pages_undo(struct pages *pages)
     pages->saving = false;
 }
 
-/* ---- single pages -------------------------------------------------------------------------- */
+/* ---- single pages ----------------------------------------------------------------- */
 
 static struct page_header *add_private(struct pages *pages, pgno_t pgno)
 {
@@ -414,7 +414,7 @@ enum bts_status pages_free(struct pages *pages, pgno_t pgno, txnid_t born,
     return BTS_OK;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------- */
+/* ---- the file --------------------------------------------------------------------- */
 
 /* Makes the file, and the map, reach `page_count` pages. */
 static enum bts_status ensure_file(struct pages *pages, pgno_t page_count,
@@ -511,7 +511,7 @@ enum bts_status pages_write(struct pages *pages, struct bts_error *error)
     return status;
 }
 
-/* ---- runs ------------------------------------------------------------------------------------------ */
+/* ---- runs ------------------------------------------------------------------------- */
 
 static enum bts_status write_run(struct pages *pages, pgno_t first, pgno_t count, uint32_t bucket,
                                  const void *value, uint64_t length, struct bts_error *error)

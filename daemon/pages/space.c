@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- live pages ------------------------------------------------------------------ */
+/* ---- live pages ------------------------------------------------------------------- */
 
 static void set_live(struct space *space, pgno_t first, pgno_t count, bool live)
 {
@@ -45,7 +45,7 @@ bool space_is_live(const struct space *space, pgno_t pgno)
     return space_bit_get(group->live, i);
 }
 
-/* ---- groups of pages ---------------------------------------------------------------- */
+/* ---- groups of pages -------------------------------------------------------------- */
 
 /* Makes the bitmaps of all groups that `page_count` pages reach. */
 static enum bts_status ensure_groups(struct space *space, uint64_t page_count,
@@ -150,7 +150,7 @@ void space_mark_dirty(struct space *space, uint32_t group)
         space->groups[group].dirty = true;
 }
 
-/* ---- the high-water mark ------------------------------------------------------------- */
+/* ---- the high-water mark ---------------------------------------------------------- */
 
 /*
  * Raises the mark past `count` contiguous pages that contain no fixed page;
@@ -169,7 +169,8 @@ static enum bts_status claim_above(struct space *space, pgno_t count, pgno_t *fi
     while (space_map_is_fixed((pgno_t)start, space->page_size))
         start++;
     if (start + count > UINT32_MAX)
-        return err_set(error, BTS_NO_SPACE, "space: the file has 2^32 pages, the most there can be");
+        return err_set(error, BTS_NO_SPACE,
+                       "space: the file has 2^32 pages, the most there can be");
     status = ensure_groups(space, start + count, error);
     if (status != BTS_OK)
         return status;
@@ -205,7 +206,7 @@ void space_unhold(struct space *space)
     space->search_again = 0;
 }
 
-/* ---- claims and releases ----------------------------------------------------------------- */
+/* ---- claims and releases ---------------------------------------------------------- */
 
 static struct space_work *work_of(struct space *space)
 {
@@ -324,7 +325,7 @@ void space_undo(struct space *space, const struct space_savepoint *savepoint)
     lower_mark(space, savepoint->page_count);
 }
 
-/* ---- the life of a group ------------------------------------------------------------------- */
+/* ---- the life of a group ---------------------------------------------------------- */
 
 void space_group_begin(struct space *space, txnid_t txnid)
 {
@@ -381,7 +382,7 @@ pgno_t space_page_count(const struct space *space)
     return space->page_count;
 }
 
-/* ---- checkpoint --------------------------------------------------------------------------------- */
+/* ---- checkpoint ------------------------------------------------------------------- */
 
 enum bts_status space_checkpoint_begin(struct space *space, txnid_t k, pgno_t *page_count,
                                        space_each_group *each, void *context,
@@ -414,7 +415,7 @@ void space_checkpoint_done(struct space *space)
     space->checkpoint_begun = 0;
 }
 
-/* ---- numbers and checks ----------------------------------------------------------------------------- */
+/* ---- numbers and checks ----------------------------------------------------------- */
 
 struct space_stat space_stat(const struct space *space)
 {

@@ -107,7 +107,7 @@ struct space {
     uint64_t free;             /* in the bitmap */
 };
 
-/* ---- bits ----------------------------------------------------------------------- */
+/* ---- bits ------------------------------------------------------------------------- */
 
 static inline bool space_bit_get(const uint8_t *bits, pgno_t i)
 {
@@ -124,7 +124,8 @@ static inline void space_bit_clear(uint8_t *bits, pgno_t i)
     bits[i / 8] &= (uint8_t)~(1u << (i % 8));
 }
 
-static inline struct space_group *space_group_of(const struct space *space, pgno_t pgno, pgno_t *index)
+static inline struct space_group *space_group_of(const struct space *space, pgno_t pgno,
+                                                 pgno_t *index)
 {
     *index = pgno % space->group_pages;
     return &space->groups[pgno / space->group_pages];
@@ -138,7 +139,7 @@ static inline bool space_is_free(const struct space *space, pgno_t pgno)
     return space_bit_get(group->free, i);
 }
 
-/* ---- free_pages.c: the bitmap --------------------------------------------------------- */
+/* ---- free_pages.c: the bitmap ----------------------------------------------------- */
 
 /* Marks pages free, or no longer free, in the bitmap. */
 void space_set_free(struct space *space, pgno_t first, pgno_t count);
@@ -153,7 +154,7 @@ pgno_t space_find_free(struct space *space, pgno_t least, pgno_t most, pgno_t *f
 /* Takes the next page of the extent, choosing a new extent if need be; false: none is worth it. */
 bool space_claim_from_extent(struct space *space, pgno_t *pgno);
 
-/* ---- limbo.c ----------------------------------------------------------------------------- */
+/* ---- limbo.c ---------------------------------------------------------------------- */
 
 /* A release was published: into limbo.  Its room was reserved by space_reserve. */
 void limbo_add(struct space *space, const struct space_entry *entry);

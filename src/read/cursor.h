@@ -46,7 +46,7 @@ struct cursor {
     uint32_t index;          /* of the entry in the leaf */
     uint32_t first;          /* entries [first, limit) of the leaf are within the bounds */
     uint32_t limit;
-    /* Bounds; data NULL: open.  A prefix cursor has `prefix`, and the same as `from`, but no `to`. */
+    /* Bounds; data NULL: open.  A prefix cursor has `prefix`, the same `from`, and no `to`. */
     struct bts_bytes from;
     struct bts_bytes to;
     struct bts_bytes prefix;

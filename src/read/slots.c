@@ -65,7 +65,7 @@ void slots_unmap(struct slots *slots)
     slots->file = NULL;
 }
 
-/* seq_cst: before the announcement in slot `index`, for a scan that loads `used` after its fence. */
+/* seq_cst: before the announcement in slot `index`, for a scan that loads `used` after that. */
 static void slots_raise_used(struct slot_file *file, unsigned index)
 {
     uint32_t used = atomic_load_explicit(&file->used, memory_order_relaxed);

@@ -67,7 +67,7 @@ static inline bool slots_try(struct slot_file *file, unsigned index, txnid_t t)
                                                    memory_order_relaxed);
 }
 
-/* Finds any idle slot, raising `used` where needed, and announces `t`; the slow half of slots_pin. */
+/* Finds any idle slot, raising `used` if need be, and announces `t`: slots_pin, the slow half. */
 struct slot *slots_take(struct slots *slots, unsigned hint, txnid_t t);
 
 /*

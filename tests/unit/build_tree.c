@@ -338,7 +338,8 @@ static size_t build_key_url(struct build_random *random, char *out)
                                         "news.example.org"};
     static const char *const paths[] = {"article", "img/large", "index", "user/profile/view"};
 
-    return (size_t)sprintf(out, "http%s://%s/%s/%u%s", build_random_below(random, 4) != 0 ? "s" : "",
+    return (size_t)sprintf(out, "http%s://%s/%s/%u%s",
+                           build_random_below(random, 4) != 0 ? "s" : "",
                            hosts[build_random_below(random, 4)],
                            paths[build_random_below(random, 4)],
                            (unsigned)build_random_below(random, 100000),

@@ -116,8 +116,9 @@ static void model_move(struct model *model, struct cursor *cursor, struct build_
         break;
     case 2:
     case 3:
-        size = build_random_below(random, 30) == 0 ? 0
-                                                   : build_key(random, kind, build.page_size, target);
+        size = 0;
+        if (build_random_below(random, 30) != 0)
+            size = build_key(random, kind, build.page_size, target);
         model_seek(model, target, size);
         status = cursor_seek(cursor, target, size, &key, &value, NULL);
         break;
