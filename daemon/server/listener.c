@@ -109,13 +109,22 @@ static enum bts_status listener_check_old(const struct listener *listener,
     return BTS_OK;
 }
 
-/* Mode and group while the socket still has the name that nobody connects to. */
+/*
+ * Mode and group while the socket still has the name that nobody connects to.
+ * A hardened unit may forbid chown altogether, so it is called only if needed.
+ */
 static int listener_permit(const struct listener *listener, const char *name, gid_t group)
 {
+    struct stat info;
+
     if (group == (gid_t)-1) {
         return fchmodat(listener->directory_fd, name, 0600, 0);
     }
-    if (fchownat(listener->directory_fd, name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (fstatat(listener->directory_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+        return -1;
+    }
+    if (info.st_gid != group &&
+        fchownat(listener->directory_fd, name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) != 0) {
         return -1;
     }
     return fchmodat(listener->directory_fd, name, 0660, 0);

@@ -5,6 +5,7 @@
 #include "server/log.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -39,8 +40,11 @@ static const char *log_bare(const struct log *log, const char *text)
     if (strncmp(text, program, sizeof(program) - 1) == 0) {
         text += sizeof(program) - 1;
     }
-    if (strncmp(text, log->name, name_size) == 0 && strncmp(text + name_size, ": ", 2) == 0) {
-        text += name_size + 2;
+    const char *colon = strstr(text, ": ");
+    size_t size = colon != NULL ? (size_t)(colon - text) : 0;
+    if (size >= name_size && memcmp(colon - name_size, log->name, name_size) == 0 &&
+        (size == name_size || (text[0] == '/' && colon[-(ptrdiff_t)name_size - 1] == '/'))) {
+        text = colon + 2;
     }
     return text;
 }

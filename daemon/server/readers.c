@@ -195,6 +195,18 @@ void readers_sweep(struct readers *readers)
     }
 }
 
+const struct reader *readers_next_broken(struct readers *readers)
+{
+    for (size_t i = 0; i < readers->count; i++) {
+        struct reader *reader = &readers->entries[i];
+        if (readers->horizon->readers[reader->horizon_id].broken && !reader->broken_told) {
+            reader->broken_told = true;
+            return reader;
+        }
+    }
+    return NULL;
+}
+
 /* One file of slots/ at start: a living reader is adopted, a dead one's slot goes. */
 static enum bts_status readers_adopt(struct readers *readers, const char *name,
                                      struct bts_error *error)

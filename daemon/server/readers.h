@@ -35,6 +35,7 @@ struct reader {
     int probe_fd;
     const struct slot_file *file; /* mapped read-only */
     size_t horizon_id;
+    bool broken_told;             /* the log knows that it cut its file, or shows the future */
 };
 
 struct readers {
@@ -68,6 +69,9 @@ bool readers_watch(struct readers *readers);
 
 /* Asks after every reader, and forgets the dead. */
 void readers_sweep(struct readers *readers);
+
+/* A reader whose slots no scan can believe, and of which this has not told yet; NULL: none. */
+const struct reader *readers_next_broken(struct readers *readers);
 
 /* What the slot file of a reader shows now; read, not mapped: the reader may cut it short. */
 struct reader_snapshots {

@@ -67,7 +67,7 @@ static const char *run_directory_xdg(gid_t group)
 static enum bts_status run_directory_enter(struct run_directory *run, bool make,
                                            struct bts_error *error)
 {
-    mode_t mode = run->group != (gid_t)-1 ? 0710 : 0700;
+    bool shared = run->group != (gid_t)-1;
     struct stat info;
 
     if (make && mkdir(run->path, 0700) != 0 && errno != EEXIST) {
@@ -90,8 +90,8 @@ static enum bts_status run_directory_enter(struct run_directory *run, bool make,
     if (run->given) {
         return BTS_OK; /* its mode is the service manager's affair */
     }
-    if ((run->group != (gid_t)-1 && fchown(run->fd, (uid_t)-1, run->group) != 0) ||
-        fchmod(run->fd, mode) != 0) {
+    if ((shared && info.st_gid != run->group && fchown(run->fd, (uid_t)-1, run->group) != 0) ||
+        fchmod(run->fd, shared ? 0710 : 0700) != 0) {
         return err_set_errno(error, BTS_IO, errno, "%s: cannot set group and mode", run->path);
     }
     return BTS_OK;

@@ -127,7 +127,14 @@ static void server_on_accept(evutil_socket_t listening, short what, void *contex
 
 static void server_sweep(struct server *server)
 {
+    const struct reader *broken;
+
     readers_sweep(&server->readers);
+    while ((broken = readers_next_broken(&server->readers)) != NULL) {
+        log_line(&server->log, LOG_WARNING,
+                 "reader %d of user %u has damaged its slots: its snapshots are not kept",
+                 (int)broken->pid, (unsigned)broken->uid);
+    }
     sessions_sweep(server);
     if (strangers_sweep(&server->strangers)) {
         log_line(&server->log, LOG_INFO, "the last reader of an earlier daemon is gone");
