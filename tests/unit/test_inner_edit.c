@@ -321,6 +321,46 @@ START_TEST(a_full_page_fits_when_rebuilt_with_a_longer_prefix)
 }
 END_TEST
 
+/* As many separators as the digits say, which share `shared` bytes and have 5 more. */
+static size_t size_of_separators(const char *digits, size_t shared)
+{
+    uint8_t keys[10][32];
+    struct inner_key separators[10];
+    unsigned n = (unsigned)strlen(digits);
+
+    for (unsigned i = 0; i < n; i++) {
+        memset(keys[i], 's', sizeof(keys[i]));
+        keys[i][shared] = (uint8_t)digits[i];
+        separators[i] = (struct inner_key){keys[i], shared + 5};
+    }
+    return inner_built_size(separators, n);
+}
+
+/* With a prefix of 8, each tail takes a byte more than with 9, but the prefix 4 less. */
+START_TEST(the_cheaper_of_two_prefixes_is_taken)
+{
+    ck_assert_uint_eq(size_of_separators("123", 9), inner_arrays_end(8, 3) + 3 * 8);
+    ck_assert_uint_eq(size_of_separators("1234", 9), inner_arrays_end(9, 4) + 4 * 7);
+    ck_assert_uint_eq(size_of_separators("12345", 9), inner_arrays_end(9, 5) + 5 * 7);
+    ck_assert_uint_eq(size_of_separators("123", 8), inner_arrays_end(8, 3) + 3 * 7);
+}
+END_TEST
+
+START_TEST(the_last_child_is_left_in_an_empty_page)
+{
+    uint8_t *page = inner_new(4096);
+    uint8_t *fresh = inner_new(4096);
+
+    ck_assert(inner_insert(page, 4096, 0, "user:long separator", 19, 5));
+    ck_assert(inner_insert(page, 4096, 1, "user:other", 10, 6));
+    inner_remove_child(page, 4096, 2);
+    inner_remove_child(page, 4096, 1);
+    ck_assert_mem_eq(page, fresh, 4096);
+    free(page);
+    free(fresh);
+}
+END_TEST
+
 START_TEST(three_of_the_longest_separators_fit)
 {
     for (size_t page_size = PAGE_SIZE_MIN; page_size <= PAGE_SIZE_MAX; page_size *= 2) {
@@ -345,5 +385,6 @@ int main(void)
                     a_large_inner_page_leads_like_its_separators,
                     a_page_is_built_exactly_when_its_size_fits,
                     a_full_page_fits_when_rebuilt_with_a_longer_prefix,
-                    three_of_the_longest_separators_fit);
+                    the_cheaper_of_two_prefixes_is_taken,
+                    the_last_child_is_left_in_an_empty_page, three_of_the_longest_separators_fit);
 }

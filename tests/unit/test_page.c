@@ -175,6 +175,23 @@ START_TEST(a_run_is_one_page_however_long)
 }
 END_TEST
 
+START_TEST(a_run_over_the_limit_is_refused)
+{
+    size_t size = VALUE_SIZE_MAX + 4096;
+    uint8_t *run = aligned_alloc(64, size);
+
+    ck_assert_ptr_nonnull(run);
+    page_init(run, size, PAGE_RUN, 0, PGNO, 3, 99);
+    ((struct page_header *)run)->run_length = VALUE_SIZE_MAX;
+    page_seal(run, size);
+    page_assert_told(run, size, BTS_OK, "");
+    ((struct page_header *)run)->run_length = VALUE_SIZE_MAX + 1;
+    page_seal(run, size);
+    page_assert_told(run, size, BTS_DAMAGED, "claims a value of 67108865");
+    free(run);
+}
+END_TEST
+
 START_TEST(a_leaf_where_a_run_should_be_is_refused)
 {
     uint8_t *page = aligned_alloc(64, 3 * 4096);
@@ -195,5 +212,6 @@ int main(void)
                     a_wrong_checksum_is_told_with_the_right_one,
                     a_misplaced_page_is_told_by_its_number,
                     headers_of_another_version_or_writer_are_refused, an_inner_page_has_a_level,
-                    a_run_is_one_page_however_long, a_leaf_where_a_run_should_be_is_refused);
+                    a_run_is_one_page_however_long, a_run_over_the_limit_is_refused,
+                    a_leaf_where_a_run_should_be_is_refused);
 }
