@@ -221,6 +221,7 @@ START_TEST(a_page_that_was_verified_before_is_checked_anew)
     ck_assert_int_eq(check_with(NULL), BTS_OK);
     build_page(&build, leftmost(&records[3], 0))->crc ^= 1;
     assert_found(leftmost(&records[3], 0), "leaf of bucket \"users\"): checksum");
+    ck_assert(!was_reported("expected 400"));
     fell();
 }
 END_TEST
@@ -290,6 +291,7 @@ START_TEST(a_page_reached_twice_is_a_finding_and_no_loop)
     inner_set_child(build_page(&build, inner), 1, left);
     build_reseal(&build, inner);
     assert_found(left, "leaf of bucket \"default\"): reached twice");
+    ck_assert(!was_reported("record of bucket"));
     ck_assert_uint_gt(result.leaked, 0);
     inner_set_child(build_page(&build, inner), 1, inner);
     build_reseal(&build, inner);
@@ -422,6 +424,124 @@ START_TEST(two_values_in_one_run_are_found)
 }
 END_TEST
 
+/* A leaf of bucket 0 with these one-byte keys. */
+static pgno_t hand_made_leaf(const char *keys)
+{
+    pgno_t pgno = build_claim(&build, 1);
+    struct page_header *leaf = build_page(&build, pgno);
+
+    page_init(leaf, 4096, PAGE_LEAF, 0, pgno, 0, 10);
+    for (unsigned i = 0; keys[i] != '\0'; i++)
+        ck_assert(leaf_insert(leaf, 4096, i, keys + i, 1, "v", 1));
+    build_reseal(&build, pgno);
+    return pgno;
+}
+
+/* An inner page of bucket 0 with one separator of one byte. */
+static pgno_t hand_made_inner(unsigned level, const char *separator, pgno_t left, pgno_t right)
+{
+    struct inner_key key = {(const uint8_t *)separator, 1};
+    pgno_t children[2] = {left, right};
+    pgno_t pgno = build_claim(&build, 1);
+    struct page_header *page = build_page(&build, pgno);
+
+    page_init(page, 4096, PAGE_INNER, level, pgno, 0, 10);
+    ck_assert(inner_build(page, 4096, &key, children, 1));
+    build_reseal(&build, pgno);
+    return pgno;
+}
+
+/* Makes a store of a tree of four leaves by hand. */
+static void hand_made_store(pgno_t root)
+{
+    records[0] = (struct bucket_record){
+        .root = root, .depth = 3, .entry_count = 8, .leaf_pages = 4, .inner_pages = 3};
+    directory = build_directory(&build, names + 1, records, 1);
+    build_finish(&build, &directory);
+}
+
+START_TEST(a_key_may_equal_the_separator_on_its_left_only)
+{
+    pgno_t left, right, low, high;
+
+    build_init(&build, 4096, 100);
+    left = hand_made_inner(1, "c", hand_made_leaf("ab"), hand_made_leaf("cd"));
+    right = hand_made_inner(1, "g", hand_made_leaf("ef"), hand_made_leaf("gh"));
+    hand_made_store(hand_made_inner(2, "e", left, right));
+    ck_assert_int_eq(check_with(NULL), BTS_OK);
+
+    low = hand_made_leaf("ac");
+    left = hand_made_inner(1, "c", low, hand_made_leaf("cd"));
+    high = hand_made_leaf("de");
+    right = hand_made_inner(1, "g", high, hand_made_leaf("gh"));
+    hand_made_store(hand_made_inner(2, "e", left, right));
+    assert_found(low, "leaf of bucket \"default\"): its last key lies behind");
+    assert_found(high, "leaf of bucket \"default\"): its first key lies before");
+    build_fini(&build);
+}
+END_TEST
+
+START_TEST(a_separator_lies_strictly_between_those_above_it)
+{
+    pgno_t left, right;
+
+    build_init(&build, 4096, 100);
+    left = hand_made_inner(1, "e", hand_made_leaf("ab"), hand_made_leaf("ef"));
+    right = hand_made_inner(1, "e", hand_made_leaf("cd"), hand_made_leaf("gh"));
+    hand_made_store(hand_made_inner(2, "e", left, right));
+    assert_found(left, "inner page of bucket \"default\"): its last key lies behind");
+    assert_found(right, "inner page of bucket \"default\"): its first key lies before");
+    build_fini(&build);
+}
+END_TEST
+
+START_TEST(a_run_beyond_the_end_is_found)
+{
+    struct build_entry one = {(const uint8_t *)"a", 1, (const uint8_t *)"v", 1};
+    static const uint64_t lengths[] = {5000, 60 << 20, VALUE_SIZE_MAX};
+
+    build_init(&build, 4096, 100);
+    records[0] = build_tree(&build, 0, &one, 1);
+    records[0].entry_count++;
+    records[0].run_pages = 2;
+    directory = build_directory(&build, names + 1, records, 1);
+    build_finish(&build, &directory);
+    for (unsigned i = 0; i < 3; i++) {
+        struct page_header *leaf = build_page(&build, records[0].root);
+        pgno_t last = (pgno_t)build.page_count - 1;
+
+        ck_assert(leaf_insert_run(leaf, 4096, 1, "b", 1, last, lengths[i]));
+        build_reseal(&build, records[0].root);
+        assert_found(last, "run of bucket \"default\"): beyond the end of the store");
+        leaf_remove(leaf, 4096, 1, 1);
+    }
+    build_fini(&build);
+}
+END_TEST
+
+START_TEST(a_store_without_any_bucket_lacks_the_default)
+{
+    build_init(&build, 4096, 100);
+    directory = build_directory(&build, names, records, 0);
+    build_finish(&build, &directory);
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    ck_assert_uint_eq(line_count, 1);
+    ck_assert_str_eq(lines[0], "bucket 0, \"default\", is not there");
+    build_fini(&build);
+}
+END_TEST
+
+START_TEST(a_directory_that_cannot_be_read_is_one_finding)
+{
+    plant_store();
+    build_page(&build, directory.root)->crc ^= 1;
+    assert_found(directory.root, "leaf of the bucket directory): checksum");
+    ck_assert_uint_eq(line_count, 2);
+    ck_assert_ptr_nonnull(strstr(lines[1], "nothing leads there that could be read"));
+    fell();
+}
+END_TEST
+
 START_TEST(wrong_counts_are_found)
 {
     plant(4096, 20, 8);
@@ -441,8 +561,9 @@ START_TEST(wrong_counts_are_found)
     assert_reported("record of the bucket directory: 4 entries, expected 5");
     ck_assert_uint_eq(line_count, 5);
     ck_assert_uint_eq(result.damaged, 0);
-    ck_assert_msg(strncmp(verdict.text, "5 findings, the first: record of", 32) == 0, "%s",
-                  verdict.text);
+    ck_assert_msg(strncmp(verdict.text, "5 findings, the first: ", 23) == 0, "%s", verdict.text);
+    ck_assert_str_eq(verdict.text + 23, lines[0]);
+    ck_assert_str_ne(lines[0], lines[1]);
     fell();
 }
 END_TEST
@@ -600,7 +721,11 @@ int main(void)
                     two_buckets_that_share_a_page_are_found,
                     wrong_levels_types_births_and_owners_are_found,
                     empty_leaves_and_lonely_children_are_found, runs_are_verified_and_reached,
-                    two_values_in_one_run_are_found, wrong_counts_are_found,
+                    two_values_in_one_run_are_found,
+                    a_key_may_equal_the_separator_on_its_left_only,
+                    a_separator_lies_strictly_between_those_above_it, a_run_beyond_the_end_is_found,
+                    a_store_without_any_bucket_lacks_the_default,
+                    a_directory_that_cannot_be_read_is_one_finding, wrong_counts_are_found,
                     bucket_numbers_are_distinct_and_the_default_is_there,
                     a_damaged_record_is_found, leaked_and_missing_pages_are_found_in_stretches,
                     the_newest_map_at_or_before_the_state_counts,
