@@ -160,6 +160,17 @@ static enum bts_status server_prepare(struct server *server, struct bts_error *e
     return sessions_init(&server->sessions, error);
 }
 
+/* A start that failed leaves no run directory behind that nobody has ever read from. */
+static void server_abandon(struct server *server)
+{
+    const struct beacon *beacon = server->run.beacon;
+
+    if (beacon != NULL && atomic_load_explicit(&beacon->latest, memory_order_relaxed) == 0) {
+        run_directory_remove(&server->run);
+    }
+    server_close(server);
+}
+
 enum bts_status server_open(struct server *server, const struct options *options,
                             struct bts_error *error)
 {
@@ -189,7 +200,7 @@ enum bts_status server_open(struct server *server, const struct options *options
     if (status == BTS_OK) {
         run_directory_set_state(&server->run, BEACON_SERVING);
     } else {
-        server_close(server);
+        server_abandon(server);
     }
     return status;
 }

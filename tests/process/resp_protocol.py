@@ -988,6 +988,7 @@ def a_daemon_that_cannot_start_says_why(c):
                    store=os.path.join(SCRATCH, "group.bts"), text="is no socket")
     fails_to_start("--foreground", "--socket", c.daemon.socket,
                    store=os.path.join(SCRATCH, "group.bts"), text="")
+    equal(len(os.listdir(os.environ["XDG_RUNTIME_DIR"])), 1)
     fails_to_start("--foreground", "--page-size", "5000", store="x.bts", status=2, text="5000")
     fails_to_start("--bogus", store="x.bts", status=2, text="--bogus")
 
@@ -1243,6 +1244,8 @@ def run(function, daemon):
 
 def main():
     os.environ.pop("RUNTIME_DIRECTORY", None)
+    os.environ["XDG_RUNTIME_DIR"] = os.path.join(SCRATCH, "run")
+    os.mkdir(os.environ["XDG_RUNTIME_DIR"], 0o700)
     chosen = [function for function in TESTS
               if len(sys.argv) == 1 or function.__name__ in sys.argv[1:]]
     daemon = Daemon("main")
