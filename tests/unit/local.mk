@@ -149,3 +149,5 @@ unit_programs += tests/unit/test_glob
 tests_unit_test_glob_LDADD = daemon/server/libserver.la $(CHECK_LIBS)
 unit_programs += tests/unit/test_options
 tests_unit_test_options_LDADD = $(server_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_attachment
+tests_unit_test_attachment_LDADD = $(client_libs) $(CHECK_LIBS)
