@@ -81,3 +81,8 @@ process_scripts += tests/process/main_job
 check-process: doc/examples/packages/packages
 
 process_scripts += tests/process/command_line
+
+process_programs += tests/process/writers_and_waiters
+tests_process_writers_and_waiters_SOURCES = tests/process/writers_and_waiters.c \
+	tests/process/text_store.h $(harness_sources)
+tests_process_writers_and_waiters_LDADD = $(harness_libs)
