@@ -261,7 +261,6 @@ static enum bts_status buckets_move_record(struct buckets *buckets, struct open_
         status = tree_delete(&buckets->directory, bucket->name->bytes, bucket->name->size, &done,
                              error);
     }
-    bucket->stored = bucket->tree.record;
     return status;
 }
 

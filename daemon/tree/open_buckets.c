@@ -185,7 +185,6 @@ void open_buckets_touch(struct open_buckets *open, struct open_bucket *bucket)
     }
     bucket->touched = open->savepoint;
     bucket->then.record = bucket->tree.record;
-    bucket->then.stored = bucket->stored;
     bucket->then.name = bucket->name;
 }
 
@@ -311,7 +310,6 @@ static void open_buckets_restore(struct open_bucket *bucket)
 {
     bucket->gone = false;
     bucket->tree.record = bucket->then.record;
-    bucket->stored = bucket->then.stored;
     if (bucket->name != bucket->then.name) {
         free(bucket->name);
         bucket->name = bucket->then.name;

@@ -22,14 +22,13 @@ struct bucket_name {
 
 struct open_bucket {
     struct tree tree;            /* its record is the current one */
-    struct bucket_record stored; /* the record that the directory has */
+    struct bucket_record stored; /* as the last flush left it in the directory */
     struct bucket_name *name;    /* owned */
     bool gone;                   /* dropped */
     uint64_t opened;             /* the savepoint after which it was opened */
     uint64_t touched;            /* the savepoint that `then` shows it at */
     struct {
         struct bucket_record record;
-        struct bucket_record stored;
         struct bucket_name *name; /* owned where it differs from `name` */
     } then;
 };

@@ -260,6 +260,35 @@ START_TEST(two_buckets_can_swap_their_names_in_one_batch)
 }
 END_TEST
 
+START_TEST(a_bucket_renamed_many_times_in_one_batch_is_found_by_its_last_name)
+{
+    char old_name[16] = "first";
+    char new_name[16];
+
+    start();
+    ck_assert_int_eq(add(old_name), BTS_OK);
+    put("first", "key", 1);
+    for (int kept = 0; kept < 2; kept++) {
+        savepoint();
+        snprintf(old_name, sizeof(old_name), "first");
+        for (unsigned i = 0; i < 300; i++) {
+            snprintf(new_name, sizeof(new_name), "name %u", i);
+            ck_assert_int_eq(rename_to(old_name, new_name), BTS_OK);
+            ck_assert_ptr_null(find(old_name));
+            memcpy(old_name, new_name, sizeof(old_name));
+        }
+        ck_assert(has("name 299", "key"));
+        if (kept) {
+            keep();
+        } else {
+            undo();
+            ck_assert(has("first", "key"));
+        }
+    }
+    finish();
+}
+END_TEST
+
 START_TEST(a_bucket_dropped_and_created_anew_in_one_batch_is_another_one)
 {
     start();
@@ -471,6 +500,7 @@ int main(void)
                     a_dropped_bucket_gives_all_its_pages_back, a_number_is_never_used_again,
                     a_renamed_bucket_keeps_number_and_entries,
                     two_buckets_can_swap_their_names_in_one_batch,
+                    a_bucket_renamed_many_times_in_one_batch_is_found_by_its_last_name,
                     a_bucket_dropped_and_created_anew_in_one_batch_is_another_one,
                     undo_puts_names_numbers_and_counts_back,
                     more_buckets_than_are_kept_open_can_be_used,

@@ -363,6 +363,25 @@ START_TEST(values_that_grow_where_they_are_split_their_leaf)
 }
 END_TEST
 
+/*
+ * Five entries that fill a leaf to the last byte, were it not for the byte that
+ * an odd number of them costs.
+ */
+START_TEST(leaves_that_do_not_fit_in_one_by_a_byte_are_not_merged)
+{
+    start(4096);
+    for (unsigned i = 1; i <= 4; i++) {
+        put_number(i, 776);
+    }
+    put_number(5, 840);
+    put_number(6, 300);
+    ck_assert_uint_eq(tree->record.leaf_pages, 2);
+    delete_number(6);
+    ck_assert_uint_eq(tree->record.leaf_pages, 2);
+    finish();
+}
+END_TEST
+
 /* ---- long keys ---------------------------------------------------------------- */
 
 /* A key of `size` bytes: all `letter`, with a number at its end. */
@@ -475,6 +494,18 @@ START_TEST(every_range_of_a_small_deep_tree_can_be_deleted)
 }
 END_TEST
 
+START_TEST(a_range_that_empties_a_leaf_takes_it_away)
+{
+    start(4096);
+    put_number(1, 10);
+    put_number(2, 10);
+    model_delete_range(&model, tree, "user", 4, "user:2", 6);
+    ck_assert_uint_eq(tree->record.root, PGNO_NONE);
+    ck_assert_uint_eq(tree->record.leaf_pages, 0);
+    finish();
+}
+END_TEST
+
 START_TEST(a_long_range_copies_only_the_pages_at_its_ends)
 {
     size_t bytes;
@@ -562,9 +593,11 @@ int main(void)
         undo_takes_back_splits_merges_runs_and_counts,
         a_value_moves_to_a_run_and_back_as_its_size_changes, the_largest_value_is_stored_whole,
         values_that_grow_where_they_are_split_their_leaf,
+        leaves_that_do_not_fit_in_one_by_a_byte_are_not_merged,
         a_separator_that_ends_a_long_shared_prefix_splits_an_inner_page,
         a_page_above_that_is_full_lets_its_leaves_be_split_once,
         every_range_of_a_small_deep_tree_can_be_deleted,
+        a_range_that_empties_a_leaf_takes_it_away,
         a_long_range_copies_only_the_pages_at_its_ends,
         an_open_range_empties_the_tree_and_its_runs,
         a_range_whose_ends_are_swapped_or_equal_deletes_nothing, a_random_walk_keeps_to_its_model);
