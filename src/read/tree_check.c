@@ -191,12 +191,11 @@ static void check_walk_run(struct check_walk *walk, const struct page_header *le
                            const struct leaf_entry *entry)
 {
     const struct page_source *source = walk->check->source;
+    /* no overflow: leaf_check bounds the size */
     uint64_t count = page_run_pages(entry->value_size, page_source_page_size(source));
     const struct page_header *run = NULL;
     struct bts_error why;
 
-    if (entry->value_size > VALUE_SIZE_MAX)
-        count = 1; /* page_source_check_run refuses it */
     if (!check_walk_reach(walk, "run", entry->run_pgno, count))
         return;
     if (source->private_page != NULL)

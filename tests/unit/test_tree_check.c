@@ -188,6 +188,13 @@ START_TEST(a_store_of_several_map_groups_is_compared_to_its_end)
     ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
     assert_reported("page 32512 (space map of pages 32512 to 65023): no usable copy: checksum");
     ck_assert_uint_eq(line_count, 1);
+    ck_assert_uint_eq(result.damaged, 1);
+    ck_assert_uint_eq(build.used[32511 / 8] >> 32511 % 8 & 1, 0);
+    ((uint8_t *)build_page(&build, 2))[PAGE_HEADER_SIZE + 32511 / 8] |= 1u << 32511 % 8;
+    build_reseal(&build, 2);
+    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
+    ck_assert_uint_eq(line_count, 2);
+    assert_reported("page 32511: in use by the space map, but nothing leads there");
     build_fini(&build);
     free(value);
 }
@@ -624,7 +631,7 @@ START_TEST(leaked_and_missing_pages_are_found_in_stretches)
     ck_assert_int_eq(check_with(bits), BTS_DAMAGED);
     ck_assert_uint_eq(line_count, 1);
     ck_assert_uint_eq(result.leaked, 2);
-    ck_assert_ptr_nonnull(strstr(lines[0], "in use by the space map, but nothing leads there"));
+    ck_assert_str_eq(strstr(lines[0], ": "), ": in use by the space map, but nothing leads there");
     fell();
     free(bits);
 }
@@ -652,6 +659,10 @@ START_TEST(the_newest_map_at_or_before_the_state_counts)
     write_map(1, 10, build.page_count);
     write_map(0, 3, 10);
     ck_assert_int_eq(check_with(NULL), BTS_OK);
+    write_map(0, 10, build.page_count);
+    write_map(1, 3, 10);
+    ck_assert_int_eq(check_with(NULL), BTS_OK);
+    write_map(1, 10, build.page_count);
     build_page(&build, 2)->crc ^= 1;
     ck_assert_int_eq(check_with(NULL), BTS_OK);
     write_map(1, 11, build.page_count);
@@ -660,6 +671,95 @@ START_TEST(the_newest_map_at_or_before_the_state_counts)
     ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
     assert_reported("in use by the space map, but beyond the end of the store");
     fell();
+}
+END_TEST
+
+START_TEST(a_map_beyond_the_end_of_the_file_is_not_touched)
+{
+    struct tree_check check;
+
+    plant_store();
+    line_count = 0;
+    ck_assert_int_eq(tree_check_init(&check, &build.source, 10, 33000, collect, lines, NULL),
+                     BTS_OK);
+    ck_assert_int_eq(tree_check_walk(&check, directory.root, directory.depth,
+                                     directory.entry_count, NULL),
+                     BTS_OK);
+    ck_assert(!tree_check_failed(&check));
+    ck_assert_int_eq(tree_check_maps(&check, NULL), BTS_DAMAGED);
+    tree_check_fini(&check);
+    ck_assert_uint_eq(line_count, 1);
+    assert_reported("page 32512 (space map of pages 32512 to 65023): no usable copy: beyond the");
+    fell();
+}
+END_TEST
+
+/* The private copy of one page: whole, but not sealed. */
+static _Alignas(8) uint8_t private_copy[4096];
+
+static const void *find_private(const void *context, pgno_t pgno)
+{
+    return pgno == *(const pgno_t *)context ? private_copy : NULL;
+}
+
+START_TEST(private_pages_need_no_checksum_but_all_else)
+{
+    struct page_header *copy = (struct page_header *)(void *)private_copy;
+    pgno_t leaf, run;
+
+    plant_store();
+    run = some_run(&records[1], &leaf);
+    memcpy(private_copy, build_page(&build, leaf), 4096);
+    memset(build_page(&build, leaf), 0xee, 4096);
+    build.source.private_page = find_private;
+    build.source.private_context = &leaf;
+    copy->crc ^= 1;
+    ck_assert_int_eq(check_with(NULL), BTS_OK);
+    copy->level = 1;
+    assert_found(leaf, "leaf of bucket \"default\"): type 4 of level 1, expected level 0");
+    copy->level = 0;
+    copy->upper = 30;
+    assert_found(leaf, "leaf of bucket \"default\"): leaf of");
+    build.source.private_context = &run;
+    memcpy(private_copy, build_page(&build, run), 4096);
+    build_page(&build, run)->crc ^= 1;
+    (void)check_with(NULL);
+    ck_assert(!was_reported("run of bucket"));
+    fell();
+}
+END_TEST
+
+START_TEST(a_bucket_name_is_no_longer_than_allowed)
+{
+    static char name[301];
+    const char *long_names[] = {names[1], name};
+
+    memset(name, 'x', 300);
+    build_init(&build, 4096, 100);
+    records[0] = (struct bucket_record){.id = 0};
+    records[1] = (struct bucket_record){.id = 9, .root = 99, .depth = 1, .entry_count = 1};
+    directory = build_directory(&build, long_names, records, 2);
+    build_finish(&build, &directory);
+    assert_found(directory.root, "leaf of the bucket directory): a bucket name of 300 bytes");
+    assert_reported("xxx\"): beyond the end");
+    build_fini(&build);
+}
+END_TEST
+
+START_TEST(a_bucket_record_in_a_run_is_damage)
+{
+    struct page_header *leaf;
+
+    build_init(&build, 4096, 100);
+    records[0] = (struct bucket_record){.id = 0};
+    directory = build_directory(&build, names + 1, records, 1);
+    leaf = build_page(&build, directory.root);
+    ck_assert(leaf_insert_run(leaf, 4096, 1, "z", 1, 5, BUCKET_RECORD_SIZE));
+    build_reseal(&build, directory.root);
+    directory.entry_count = 2;
+    build_finish(&build, &directory);
+    assert_found(directory.root, "leaf of the bucket directory): a bucket record in a run");
+    build_fini(&build);
 }
 END_TEST
 
@@ -729,6 +829,9 @@ int main(void)
                     bucket_numbers_are_distinct_and_the_default_is_there,
                     a_damaged_record_is_found, leaked_and_missing_pages_are_found_in_stretches,
                     the_newest_map_at_or_before_the_state_counts,
+                    a_map_beyond_the_end_of_the_file_is_not_touched,
+                    private_pages_need_no_checksum_but_all_else,
+                    a_bucket_name_is_no_longer_than_allowed, a_bucket_record_in_a_run_is_damage,
                     beyond_a_thousand_reports_one_line_says_how_many_more,
                     hostile_pages_with_true_checksums_do_no_harm);
 }
