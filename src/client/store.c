@@ -25,13 +25,25 @@
 
 /* ---- errors ---------------------------------------------------------------------- */
 
+/* The daemon names the file, too, by its whole path: once is enough. */
+static const char *store_text(const struct bts_store *store, const char *text)
+{
+    size_t size = store->file_path != NULL ? strlen(store->file_path) : 0;
+
+    if (size > 0 && strncmp(text, store->file_path, size) == 0 && text[size] == ':' &&
+        text[size + 1] == ' ') {
+        return text + size + 2;
+    }
+    return text;
+}
+
 enum bts_status store_failed(const struct bts_store *store, enum bts_status status,
                              struct bts_error *error)
 {
     if (error == NULL) {
         return status;
     }
-    return err_set(error, status, "%s: %s", store->name, error->text);
+    return err_set(error, status, "%s: %s", store->name, store_text(store, error->text));
 }
 
 enum bts_status store_check_fork(const struct bts_store *store, struct bts_error *error)
