@@ -16,4 +16,4 @@ daemon_commit_libcommit_la_SOURCES = \
 	daemon/commit/store_files.c daemon/commit/store_files.h \
 	daemon/commit/worker.c daemon/commit/worker.h
 
-commit_libs = daemon/commit/libcommit.la $(tree_libs)
+commit_libs = daemon/commit/libcommit.la $(tree_libs) $(URCU_LIBS)

@@ -6,35 +6,46 @@
  * in the order of submission.  Before a finished task can be taken, `notify`
  * is called, on the worker's thread.
  *
- * Everything the submitter wrote before worker_submit is seen by the task, and
- * everything the task wrote is seen after worker_take: the mutex orders both.
+ * Both ways are liburcu's wait-free queues: neither side ever waits for the
+ * other to hand something over.  The thread sleeps on a semaphore.
+ *
+ * Everything the submitter wrote before worker_submit is seen by the task
+ * (the semaphore orders it), and everything the task wrote is seen after
+ * worker_take (`finished` does).
  */
 #ifndef COMMIT_WORKER_H
 #define COMMIT_WORKER_H
 
 #include <btstore.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <urcu/wfcqueue.h>
 
 /* Work to do; part of something larger that `run` finds by its address. */
 struct worker_task {
     void (*run)(struct worker_task *task);
-    struct worker_task *next;
+    struct cds_wfcq_node node;
 };
 
-struct worker_list {
-    struct worker_task *first;
-    struct worker_task *last;
+struct worker_queue {
+    struct cds_wfcq_head head;
+    struct cds_wfcq_tail tail;
 };
 
 struct worker {
     pthread_t thread;
     bool started;
-    bool stopping;
-    bool busy;               /* a task runs */
-    struct worker_list todo;
-    struct worker_list done;
-    pthread_mutex_t mutex;   /* of all the above */
-    pthread_cond_t changed;
+    struct worker_queue todo;
+    struct worker_queue done;
+    sem_t work;                  /* one for each task in `todo`, and one to stop */
+    sem_t rested;                /* posted when a task ends while somebody waits */
+    _Atomic bool stopping;
+    _Atomic bool waiting;        /* worker_wait looks at `finished`; seq_cst with it */
+    _Atomic uint64_t finished;   /* tasks put into `done`: seq_cst add, pairs with the loads of
+                                    worker_take (acquire) and worker_wait (seq_cst) */
+    uint64_t submitted;          /* the submitter's own */
+    uint64_t taken;              /* the submitter's own */
     void (*notify)(void *context);
     void *context;
 };
