@@ -185,12 +185,15 @@ static void group_write_task(struct worker_task *task)
         atomic_store_explicit(&commit->log_failed, true, memory_order_relaxed);
 }
 
-/* Alone and nothing in flight: the hand-off to a thread would cost more than it gives. */
+/*
+ * Alone and nothing in flight: the hand-off to a thread would cost more than it
+ * gives.  But beside a checkpoint a sync takes long, and the loop has others.
+ */
 static bool group_goes_inline(const struct commit *commit, const struct commit_group *group)
 {
     return !commit->log_worker.started ||
            (commit->group_count == 1 && group->requests.first == group->requests.last &&
-            commit->waiting.first == NULL);
+            commit->waiting.first == NULL && !commit->checkpoint_running);
 }
 
 static void group_log(struct commit *commit, struct commit_group *group)

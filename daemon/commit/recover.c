@@ -338,6 +338,8 @@ static void recover_publish(struct recovery *recovery)
                     (unsigned long long)recovery->operations,
                     (long long)(commit_now_ms() - recovery->began_ms),
                     (unsigned long long)recovery->found.last_txnid);
+    else if (commit->files.created)
+        commit_note(commit, "created, with pages of %u bytes", recovery->meta->page_size);
     else
         commit_note(commit, "%s at commit %llu: nothing to replay",
                     recovery->meta->clean ? "was stopped cleanly" : "was not stopped cleanly",

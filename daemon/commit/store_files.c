@@ -203,6 +203,7 @@ static enum bts_status store_create_if_empty(struct store_files *files,
                        "away to create a new store here",
                        files->path, files->pending_path);
     status = create_store(&files->data, options->page_size, error);
+    files->created = status == BTS_OK;
     return status == BTS_OK ? file_identify(&files->data, &files->identity, error) : status;
 }
 

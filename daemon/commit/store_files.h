@@ -30,6 +30,7 @@ struct store_files {
     pgno_t meta_pgno;         /* which of the two it is */
     struct file_identity identity;
     bool pending_is_locked;
+    bool created;             /* just now */
     bool pending_is_empty;    /* there was no log, or nothing in it */
 };
 

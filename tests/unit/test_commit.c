@@ -11,7 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -344,6 +344,88 @@ START_TEST(a_second_daemon_is_refused)
 }
 END_TEST
 
+START_TEST(an_old_commit_makes_a_checkpoint)
+{
+    txnid_t latest;
+
+    engine_init(&engine);
+    engine.options.inline_only = _i == 0;
+    engine.options.checkpoint_age_ms = 30;
+    engine_start(&engine);
+    engine_load(&engine, 10, 1);
+    latest = commit_stat(engine.commit).latest;
+    for (int i = 0; i < 1000 && commit_checkpoint_txnid(engine.commit) < latest; i++) {
+        usleep(10000);
+        commit_tick(engine.commit);
+    }
+    ck_assert_uint_eq(commit_checkpoint_txnid(engine.commit), latest);
+    engine_check(&engine);
+    engine_fini(&engine);
+}
+END_TEST
+
+/* One of several that want to serve the same store: each counts once, and stops. */
+static void *serve_in_turn(void *argument)
+{
+    struct engine *mine = argument;
+    struct batch batch = {.data = NULL};
+    int64_t one = 1;
+    uintptr_t turns = 0;
+
+    if (batch_add(&batch, BATCH_INCREMENT, 0, "n", 1, &one, sizeof(one), NULL) != BTS_OK)
+        return NULL;
+    while (turns < 20) {
+        struct commit_request request = {.next = NULL};
+        memset(mine->beacon, 0, sizeof(*mine->beacon));
+        if (engine_try_start(mine, false, NULL) != BTS_OK)
+            continue;
+        request.batch = batch_bytes(&batch, &request.size);
+        commit_take(mine->commit, &request);
+        if (commit_collect(mine->commit) != &request || request.status != BTS_OK ||
+            commit_stop(mine->commit, NULL) != BTS_OK)
+            break;
+        commit_close(mine->commit);
+        mine->commit = NULL;
+        turns++;
+    }
+    batch_fini(&batch);
+    return (void *)turns;
+}
+
+START_TEST(racing_starters_and_stoppers_take_turns)
+{
+    static struct engine engines[3];
+    pthread_t threads[3];
+    struct tree_view directory;
+    struct tree_view view;
+    struct bucket_record record;
+    struct bts_bytes found;
+
+    for (int i = 0; i < 3; i++) {
+        engine_init(&engines[i]);
+        engines[i].options.path = engines[0].path;
+        engines[i].options.note = NULL;
+    }
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, serve_in_turn, &engines[i]), 0);
+    for (int i = 0; i < 3; i++) {
+        void *turns;
+        ck_assert_int_eq(pthread_join(threads[i], &turns), 0);
+        ck_assert_uint_eq((uintptr_t)turns, 20);
+    }
+    memset(engines[0].beacon, 0, sizeof(*engines[0].beacon));
+    engine_start(&engines[0]);
+    directory = commit_latest(engines[0].commit);
+    ck_assert_int_eq(bucket_find(&directory, "default", 7, &record, NULL), BTS_OK);
+    view = bucket_view(&directory, &record);
+    ck_assert_int_eq(tree_get(&view, "n", 1, &found, NULL), BTS_OK);
+    ck_assert_uint_eq(found.size, 2);
+    ck_assert_int_eq(memcmp(found.data, "60", 2), 0);
+    for (int i = 0; i < 3; i++)
+        engine_fini(&engines[2 - i]);
+}
+END_TEST
+
 START_TEST(a_missing_file_is_not_made_unless_asked)
 {
     struct stat st;
@@ -420,8 +502,9 @@ int main(void)
                 a_batch_that_only_reads_needs_no_frame, a_pinned_snapshot_stays_as_it_was,
                 a_checkpoint_of_nothing_new_answers_at_once,
                 checkpoints_in_the_midst_of_commits_are_whole, a_ticket_may_be_taken_back,
-                space_comes_back_over_many_overwrites);
-    ENGINE_CASE(suite, 1, a_second_daemon_is_refused, a_missing_file_is_not_made_unless_asked,
+                space_comes_back_over_many_overwrites, an_old_commit_makes_a_checkpoint);
+    ENGINE_CASE(suite, 1, a_second_daemon_is_refused, racing_starters_and_stoppers_take_turns,
+                a_missing_file_is_not_made_unless_asked,
                 a_file_that_is_no_store_is_left_as_it_is,
                 zeros_with_something_behind_them_are_no_empty_store);
     ENGINE_CASE(suite, 3, other_page_sizes_work);

@@ -224,6 +224,27 @@ START_TEST(a_failed_write_of_pages_is_fatal)
 }
 END_TEST
 
+START_TEST(a_failed_write_of_a_run_is_fatal)
+{
+    static uint8_t value[9000];
+    struct batch batch = {.data = NULL};
+
+    engine_init_and_start(&engine, _i != 0);
+    engine_load(&engine, 100, 16);
+    ck_assert_int_eq(batch_add(&batch, BATCH_PUT, 0, "run", 3, value, sizeof(value), NULL),
+                     BTS_OK);
+    faulty_files_arm(&engine.faulty, FAULT_WRITE, 1, EIO, false); /* this one, and no other */
+    ck_assert_int_eq(engine_commit(&engine, &batch, NULL, NULL), BTS_IO);
+    ck_assert_int_eq(commit_failed(engine.commit, NULL), BTS_IO);
+    ck_assert_int_eq(engine_change(&engine, 2, true), BTS_IO);
+    batch_fini(&batch);
+    engine_kill(&engine);
+    engine_start(&engine);
+    engine_check(&engine);
+    engine_fini(&engine);
+}
+END_TEST
+
 START_TEST(a_failed_checkpoint_is_fatal)
 {
     engine_init_and_start(&engine, _i != 0);
@@ -293,7 +314,8 @@ int main(void)
                 a_refused_large_batch_leaves_no_trace, a_large_batch_among_others_keeps_the_order,
                 a_full_disk_refuses_writers_and_harms_nobody,
                 a_large_batch_on_a_full_disk_is_refused, a_failed_sync_of_the_log_is_fatal,
-                a_failed_write_of_pages_is_fatal, a_failed_checkpoint_is_fatal,
+                a_failed_write_of_pages_is_fatal, a_failed_write_of_a_run_is_fatal,
+                a_failed_checkpoint_is_fatal,
                 every_request_in_a_failing_engine_gets_an_answer);
     return engine_run_suite(suite);
 }
