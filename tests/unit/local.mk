@@ -109,8 +109,14 @@ failing_malloc = tests/unit/failing_malloc.c tests/unit/failing_malloc.h
 failing_malloc_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
 
 unit_programs += tests/unit/test_tree_write
-tests_unit_test_tree_write_SOURCES = tests/unit/test_tree_write.c $(writer_fixture) $(tree_model)
+tests_unit_test_tree_write_SOURCES = tests/unit/test_tree_write.c tests/unit/tree_fixture.h \
+	$(writer_fixture) $(tree_model)
 tests_unit_test_tree_write_LDADD = $(tree_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_tree_range
+tests_unit_test_tree_range_SOURCES = tests/unit/test_tree_range.c tests/unit/tree_fixture.h \
+	$(writer_fixture) $(tree_model)
+tests_unit_test_tree_range_LDADD = $(tree_libs) $(CHECK_LIBS)
 
 unit_programs += tests/unit/test_buckets
 tests_unit_test_buckets_SOURCES = tests/unit/test_buckets.c $(writer_fixture)

@@ -2,76 +2,14 @@
 /*
  * tree_write: a tree stays a good tree, whatever is put and deleted.
  *
- * The tests of one change at a time; smo_stress has the long random ones.
+ * The tests of one key at a time; ranges are in test_tree_range, and the long
+ * random walks in smo_stress.
  */
 #include "tree/tree_write.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "tree_model.h"
-#include "unit.h"
-#include "writer_fixture.h"
-
-static struct writer writer;
-static struct tree_model model;
-static struct tree *tree;
-static uint64_t seed;
-
-static void begin(void)
-{
-    struct bts_error error;
-
-    writer_begin(&writer);
-    ck_assert_msg(buckets_open_id(writer.buckets, BUCKET_DEFAULT_ID, &tree, &error) == BTS_OK,
-                  "%s", error.text);
-}
-
-static void start(size_t page_size)
-{
-    seed = 42;
-    writer_open(&writer, page_size);
-    model_init(&model);
-    begin();
-}
-
-/* Commits, checks everything, and begins the next group. */
-static void commit_and_check(void)
-{
-    struct tree_view view;
-
-    writer_commit(&writer);
-    writer_check(&writer);
-    view = writer_view(&writer);
-    begin();
-    view.root = tree->record.root;
-    view.depth = tree->record.depth;
-    model_compare(&model, &view);
-}
-
-static void finish(void)
-{
-    commit_and_check();
-    writer_commit(&writer);
-    model_fini(&model);
-    writer_close(&writer);
-}
-
-static void put_number(uint64_t number, size_t value_size)
-{
-    char key[32];
-    int size = snprintf(key, sizeof(key), "user:%012llu", (unsigned long long)number);
-
-    model_put(&model, tree, key, (size_t)size, number + 1, value_size);
-}
-
-static void delete_number(uint64_t number)
-{
-    char key[32];
-    int size = snprintf(key, sizeof(key), "user:%012llu", (unsigned long long)number);
-
-    model_delete(&model, tree, key, (size_t)size);
-}
+#include "tree_fixture.h"
 
 /* Which part of the leaves keys and values of this size take. */
 static double fill(size_t entry_size)
@@ -384,16 +322,6 @@ END_TEST
 
 /* ---- long keys ---------------------------------------------------------------- */
 
-/* A key of `size` bytes: all `letter`, with a number at its end. */
-static size_t long_key(uint8_t *key, size_t size, char letter, unsigned number)
-{
-    memset(key, letter, size);
-    for (size_t i = 0; i < 3; i++) {
-        key[size - 1 - i] = (uint8_t)(number >> 8 * i);
-    }
-    return size;
-}
-
 /*
  * Inner pages drop the prefix that all their separators share; one that does
  * not share it, at either end, makes the page many times as large at a stroke.
@@ -446,114 +374,6 @@ START_TEST(a_page_above_that_is_full_lets_its_leaves_be_split_once)
 }
 END_TEST
 
-/* ---- ranges ------------------------------------------------------------------- */
-
-#define SMALL_ENTRIES 70u
-
-/* Deletes what lies between two entries of the model (one past the end: open), and undoes it. */
-static void delete_between(unsigned from, unsigned to)
-{
-    struct bts_bytes low = {from == 0 ? NULL : model.entries[from].key, 980};
-    struct bts_bytes high = {to == SMALL_ENTRIES ? NULL : model.entries[to].key, 980};
-    struct bucket_record record = tree->record;
-    struct tree_view view;
-    struct bts_bytes value;
-    uint64_t deleted;
-
-    pages_savepoint(writer.pages);
-    ck_assert_int_eq(tree_delete_range(tree, low, high, &deleted, NULL), BTS_OK);
-    ck_assert_uint_eq(deleted, to - from);
-    ck_assert_uint_eq(tree->record.entry_count, SMALL_ENTRIES - (to - from));
-    view = tree_view_of(tree);
-    for (unsigned i = 0; i < SMALL_ENTRIES; i++) {
-        bool found = tree_get(&view, model.entries[i].key, 980, &value, NULL) == BTS_OK;
-        ck_assert_int_eq(found, i < from || i >= to);
-    }
-    pages_undo(writer.pages);
-    tree->record = record;
-}
-
-START_TEST(every_range_of_a_small_deep_tree_can_be_deleted)
-{
-    uint8_t key[980];
-
-    start(4096);
-    for (unsigned i = 0; i < SMALL_ENTRIES; i++) {
-        unsigned number = i * 37 % SMALL_ENTRIES;
-        model_put(&model, tree, key, long_key(key, 980, (char)('a' + number % 3), number), i,
-                  number % 9 == 0 ? 5000 : 1);
-    }
-    ck_assert_uint_ge(tree->record.depth, 3);
-    commit_and_check();
-    for (unsigned from = 0; from < SMALL_ENTRIES; from++) {
-        for (unsigned to = from; to <= SMALL_ENTRIES; to++) {
-            delete_between(from, to);
-        }
-    }
-    finish();
-}
-END_TEST
-
-START_TEST(a_range_that_empties_a_leaf_takes_it_away)
-{
-    start(4096);
-    put_number(1, 10);
-    put_number(2, 10);
-    model_delete_range(&model, tree, "user", 4, "user:2", 6);
-    ck_assert_uint_eq(tree->record.root, PGNO_NONE);
-    ck_assert_uint_eq(tree->record.leaf_pages, 0);
-    finish();
-}
-END_TEST
-
-START_TEST(a_long_range_copies_only_the_pages_at_its_ends)
-{
-    size_t bytes;
-
-    start(4096);
-    for (unsigned i = 0; i < 30000; i++) {
-        put_number(i, 100);
-    }
-    commit_and_check();
-    model_delete_range(&model, tree, "user:0000000010", 15, "user:00000002888", 16);
-    bytes = pages_private_bytes(writer.pages);
-    ck_assert_msg(bytes <= 12 * 4096, "%zu pages were copied", bytes / 4096);
-    ck_assert_uint_lt(tree->record.leaf_pages, 100);
-    finish();
-}
-END_TEST
-
-START_TEST(an_open_range_empties_the_tree_and_its_runs)
-{
-    start(4096);
-    for (unsigned i = 0; i < 3000; i++) {
-        put_number(i, i % 10 == 0 ? 9000 : 30);
-    }
-    commit_and_check();
-    model_delete_range(&model, tree, NULL, 0, NULL, 0);
-    ck_assert_uint_eq(tree->record.root, PGNO_NONE);
-    ck_assert_uint_eq(tree->record.run_pages, 0);
-    ck_assert_uint_eq(tree->record.leaf_pages + tree->record.inner_pages, 0);
-    finish();
-}
-END_TEST
-
-START_TEST(a_range_whose_ends_are_swapped_or_equal_deletes_nothing)
-{
-    start(4096);
-    for (unsigned i = 0; i < 100; i++) {
-        put_number(i, 30);
-    }
-    commit_and_check();
-    model_delete_range(&model, tree, "user:000000000050", 17, "user:000000000050", 17);
-    model_delete_range(&model, tree, "user:000000000060", 17, "user:000000000050", 17);
-    model_delete_range(&model, tree, "v", 1, NULL, 0);
-    model_delete_range(&model, tree, NULL, 0, "a", 1);
-    ck_assert_uint_eq(pages_private_bytes(writer.pages), 0);
-    finish();
-}
-END_TEST
-
 /* ---- random -------------------------------------------------------------------- */
 
 START_TEST(a_random_walk_keeps_to_its_model)
@@ -581,24 +401,22 @@ END_TEST
 
 int main(void)
 {
-    return UNIT_RUN(
-        "tree_write", an_empty_tree_has_nothing_to_delete,
-        the_first_entry_makes_a_leaf_and_the_last_one_takes_it_away,
-        a_tree_deleted_from_one_end_leaves_no_page_behind, ascending_input_leaves_full_leaves,
-        descending_input_leaves_full_leaves, random_input_leaves_pages_four_fifths_full,
-        deleting_most_entries_at_random_gives_most_pages_back,
-        a_put_that_the_mode_forbids_copies_nothing,
-        a_page_that_is_private_already_is_edited_where_it_is,
-        ascending_input_copies_no_leaf_that_is_full, the_state_before_a_group_is_untouched_by_it,
-        undo_takes_back_splits_merges_runs_and_counts,
-        a_value_moves_to_a_run_and_back_as_its_size_changes, the_largest_value_is_stored_whole,
-        values_that_grow_where_they_are_split_their_leaf,
-        leaves_that_do_not_fit_in_one_by_a_byte_are_not_merged,
-        a_separator_that_ends_a_long_shared_prefix_splits_an_inner_page,
-        a_page_above_that_is_full_lets_its_leaves_be_split_once,
-        every_range_of_a_small_deep_tree_can_be_deleted,
-        a_range_that_empties_a_leaf_takes_it_away,
-        a_long_range_copies_only_the_pages_at_its_ends,
-        an_open_range_empties_the_tree_and_its_runs,
-        a_range_whose_ends_are_swapped_or_equal_deletes_nothing, a_random_walk_keeps_to_its_model);
+    return UNIT_RUN("tree_write", an_empty_tree_has_nothing_to_delete,
+                    the_first_entry_makes_a_leaf_and_the_last_one_takes_it_away,
+                    a_tree_deleted_from_one_end_leaves_no_page_behind,
+                    ascending_input_leaves_full_leaves, descending_input_leaves_full_leaves,
+                    random_input_leaves_pages_four_fifths_full,
+                    deleting_most_entries_at_random_gives_most_pages_back,
+                    a_put_that_the_mode_forbids_copies_nothing,
+                    a_page_that_is_private_already_is_edited_where_it_is,
+                    ascending_input_copies_no_leaf_that_is_full,
+                    the_state_before_a_group_is_untouched_by_it,
+                    undo_takes_back_splits_merges_runs_and_counts,
+                    a_value_moves_to_a_run_and_back_as_its_size_changes,
+                    the_largest_value_is_stored_whole,
+                    values_that_grow_where_they_are_split_their_leaf,
+                    leaves_that_do_not_fit_in_one_by_a_byte_are_not_merged,
+                    a_separator_that_ends_a_long_shared_prefix_splits_an_inner_page,
+                    a_page_above_that_is_full_lets_its_leaves_be_split_once,
+                    a_random_walk_keeps_to_its_model);
 }
