@@ -56,6 +56,7 @@ struct pages {
     _Atomic uint64_t file_pages;    /* what the file has room for: the source's bound */
     size_t page_size;
     txnid_t txnid;
+    txnid_t first_txnid;            /* of the first group: pages born before are not our own work */
     struct private_table table;
     struct buffer_block *blocks;
     uint8_t **free_buffers;
@@ -238,6 +239,8 @@ static void note_undo(struct pages *pages, enum undo_type type, pgno_t pgno, uin
 void pages_group_begin(struct pages *pages, txnid_t txnid)
 {
     assert(pages->table.count == 0 && !pages->saving);
+    if (pages->first_txnid == 0)
+        pages->first_txnid = txnid;
     pages->txnid = txnid;
     space_group_begin(pages->space, txnid);
 }
@@ -354,6 +357,26 @@ static enum bts_status edit_private(struct pages *pages, struct private_page *pa
     return BTS_OK;
 }
 
+/*
+ * A page that may be changed.  One that an earlier process wrote is checked for
+ * what only matters to whoever changes it: cells that overlap would let an edit
+ * leave the page.
+ */
+static const struct page_header *page_to_edit(const struct pages *pages, pgno_t pgno,
+                                              unsigned level, struct bts_error *error)
+{
+    const struct page_header *page =
+        page_source_get(&pages->source, pgno, level, pages->txnid, error);
+    struct bts_error fault;
+
+    if (page == NULL || page->txnid >= pages->first_txnid)
+        return page;
+    if (page_check_edit(page, pages->page_size, &fault) == BTS_OK)
+        return page;
+    err_set(error, BTS_DAMAGED, "page %u: %s; run btstore check", pgno, fault.text);
+    return NULL;
+}
+
 enum bts_status pages_edit(struct pages *pages, pgno_t pgno, unsigned level,
                            struct page_header **page, struct bts_error *error)
 {
@@ -369,7 +392,7 @@ enum bts_status pages_edit(struct pages *pages, pgno_t pgno, unsigned level,
             *page = (struct page_header *)found->data;
         return status;
     }
-    old = page_source_get(&pages->source, pgno, level, pages->txnid, error);
+    old = page_to_edit(pages, pgno, level, error);
     if (old == NULL)
         return BTS_DAMAGED;
     status = reserve_page(pages, error);
