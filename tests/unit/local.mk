@@ -85,8 +85,12 @@ unit_programs += tests/unit/test_bucket
 tests_unit_test_bucket_SOURCES = tests/unit/test_bucket.c $(build_tree_sources)
 tests_unit_test_bucket_LDADD = $(read_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_tree_check
-tests_unit_test_tree_check_SOURCES = tests/unit/test_tree_check.c $(build_tree_sources)
+check_store_sources = tests/unit/check_store.c tests/unit/check_store.h $(build_tree_sources)
+tests_unit_test_tree_check_SOURCES = tests/unit/test_tree_check.c $(check_store_sources)
 tests_unit_test_tree_check_LDADD = $(read_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_tree_check_maps
+tests_unit_test_tree_check_maps_SOURCES = tests/unit/test_tree_check_maps.c $(check_store_sources)
+tests_unit_test_tree_check_maps_LDADD = $(read_libs) $(CHECK_LIBS)
 
 # pages
 unit_programs += tests/unit/test_horizon

@@ -1,116 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* tree_check: a whole store has no findings, and no fault goes unseen. */
+/* tree_check: a whole store has no findings, and no fault of a tree goes unseen. */
 #include "read/tree_check.h"
 
-#include "base/bytes.h"
-#include "build_tree.h"
+#include "check_store.h"
 #include "format/inner.h"
-#include "format/space_map.h"
 #include "unit.h"
 
-#include <stdio.h>
 #include <string.h>
-
-static struct build build;
-static struct bucket_record directory;
-static struct bucket_record records[4];
-static struct build_entries entries[4];
-static const char *const names[] = {"accounts", "default", "empty", "users"};
-
-/* What the check reported, line by line. */
-static char lines[TREE_CHECK_REPORTS_MAX + 2][BTS_ERROR_TEXT_MAX];
-static size_t line_count;
-static struct bts_check_result result;
-static struct bts_error verdict;
-
-static void collect(void *argument, const char *text)
-{
-    ck_assert_ptr_eq(argument, lines);
-    ck_assert_uint_lt(line_count, TREE_CHECK_REPORTS_MAX + 1);
-    snprintf(lines[line_count++], BTS_ERROR_TEXT_MAX, "%s", text);
-}
-
-/* Checks the whole store with the newer of its maps, or with `bits`. */
-static enum bts_status check_with(const uint8_t *bits)
-{
-    struct tree_check check;
-    enum bts_status status;
-
-    line_count = 0;
-    ck_assert_int_eq(tree_check_init(&check, &build.source, build.txnid,
-                                     (pgno_t)build.page_count, collect, lines, NULL),
-                     BTS_OK);
-    ck_assert_int_eq(tree_check_walk(&check, directory.root, directory.depth,
-                                     directory.entry_count, NULL),
-                     BTS_OK);
-    status = bits != NULL ? tree_check_bits(&check, bits, &verdict)
-                          : tree_check_maps(&check, &verdict);
-    ck_assert_int_eq(status == BTS_DAMAGED, tree_check_failed(&check));
-    ck_assert_int_eq(status == BTS_DAMAGED, line_count > 0);
-    result = check.result;
-    tree_check_fini(&check);
-    return status;
-}
-
-static bool was_reported(const char *text)
-{
-    for (size_t i = 0; i < line_count; i++)
-        if (strstr(lines[i], text) != NULL)
-            return true;
-    return false;
-}
-
-static void assert_reported(const char *text)
-{
-    for (size_t i = 0; i < line_count && !was_reported(text); i++)
-        printf("reported: %s\n", lines[i]);
-    ck_assert_msg(was_reported(text), "not reported: %s", text);
-}
-
-/* The check reports this, naming page `pgno`. */
-static void assert_found(pgno_t pgno, const char *text)
-{
-    char line[BTS_ERROR_TEXT_MAX];
-
-    snprintf(line, sizeof(line), "page %u (%s", pgno, text);
-    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
-    assert_reported(line);
-}
-
-static void plant(size_t page_size, unsigned leaf_max, unsigned children_max)
-{
-    static const enum build_keys kinds[] = {BUILD_KEYS_DENSE, BUILD_KEYS_URL, BUILD_KEYS_RANDOM,
-                                            BUILD_KEYS_PREFIX};
-    static const size_t counts[] = {300, 1500, 0, 400};
-    struct build_random random = {page_size};
-
-    build_init(&build, page_size, 40000);
-    build.leaf_entries_max = leaf_max;
-    build.inner_children_max = children_max;
-    for (unsigned i = 0; i < 4; i++) {
-        build_entries_init(&entries[i], &random, kinds[i], page_size, counts[i], 20000);
-        records[i] = build_tree(&build, i == 1 ? 0 : i + 10, entries[i].entry, entries[i].count);
-    }
-}
-
-static void finish(void)
-{
-    directory = build_directory(&build, names, records, 4);
-    build_finish(&build, &directory);
-}
-
-static void plant_store(void)
-{
-    plant(4096, 20, 8);
-    finish();
-}
-
-static void fell(void)
-{
-    for (unsigned i = 0; i < 4; i++)
-        build_entries_fini(&entries[i]);
-    build_fini(&build);
-}
 
 /* The leftmost page of that level in a bucket. */
 static pgno_t leftmost(const struct bucket_record *record, unsigned level)
@@ -160,43 +56,6 @@ START_TEST(whole_stores_have_no_findings)
         ck_assert_uint_eq(result.leaked + result.missing + result.damaged, 0);
         fell();
     }
-}
-END_TEST
-
-START_TEST(a_store_of_several_map_groups_is_compared_to_its_end)
-{
-    uint8_t *value = calloc(1, 60 << 20);
-    struct build_entry entry[3];
-
-    for (unsigned i = 0; i < 3; i++)
-        entry[i] = (struct build_entry){(const uint8_t *)"abc" + i, 1, value, 60 << 20};
-    build_init(&build, 4096, 70000);
-    records[0] = build_tree(&build, 0, entry, 3);
-    directory = build_directory(&build, names + 1, records, 1);
-    build_finish(&build, &directory);
-    ck_assert_uint_gt(build.page_count, 32512);
-    ck_assert_int_eq(check_with(NULL), BTS_OK);
-    ck_assert_uint_eq(result.mapped, result.reachable);
-    ck_assert_uint_lt(result.reachable, build.page_count);
-    build_claim(&build, 5);
-    build_finish(&build, &directory);
-    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
-    ck_assert_uint_eq(line_count, 1);
-    ck_assert_uint_eq(result.leaked, 5);
-    build_page(&build, space_map_pgno(1, 0, 4096))->crc ^= 1;
-    build_page(&build, space_map_pgno(1, 1, 4096))->crc ^= 1;
-    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
-    assert_reported("page 32512 (space map of pages 32512 to 65023): no usable copy: checksum");
-    ck_assert_uint_eq(line_count, 1);
-    ck_assert_uint_eq(result.damaged, 1);
-    ck_assert_uint_eq(build.used[32511 / 8] >> 32511 % 8 & 1, 0);
-    ((uint8_t *)build_page(&build, 2))[PAGE_HEADER_SIZE + 32511 / 8] |= 1u << 32511 % 8;
-    build_reseal(&build, 2);
-    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
-    ck_assert_uint_eq(line_count, 2);
-    assert_reported("page 32511: in use by the space map, but nothing leads there");
-    build_fini(&build);
-    free(value);
 }
 END_TEST
 
@@ -608,92 +467,6 @@ START_TEST(a_damaged_record_is_found)
 }
 END_TEST
 
-START_TEST(leaked_and_missing_pages_are_found_in_stretches)
-{
-    uint8_t *bits = calloc(1, 40000 / 8);
-
-    plant_store();
-    for (pgno_t p = 0; p < build.page_count; p++)
-        bits[p / 8] |= (uint8_t)(1u << p % 8);
-    ck_assert_int_eq(check_with(bits), BTS_OK);
-    bits[17] = 0xf3;
-    bits[20] = 0x7f;
-    ck_assert_int_eq(check_with(bits), BTS_DAMAGED);
-    ck_assert_uint_eq(line_count, 2);
-    ck_assert_str_eq(lines[0], "pages 138 to 139: in use, but free by the space map");
-    ck_assert_str_eq(lines[1], "page 167: in use, but free by the space map");
-    ck_assert_uint_eq(result.missing, 3);
-    ck_assert_uint_eq(result.mapped, build.page_count - 3);
-    bits[17] = bits[20] = 0xff;
-    build_claim(&build, 2);
-    bits[(build.page_count - 1) / 8] |= (uint8_t)(1u << (build.page_count - 1) % 8);
-    bits[(build.page_count - 2) / 8] |= (uint8_t)(1u << (build.page_count - 2) % 8);
-    ck_assert_int_eq(check_with(bits), BTS_DAMAGED);
-    ck_assert_uint_eq(line_count, 1);
-    ck_assert_uint_eq(result.leaked, 2);
-    ck_assert_str_eq(strstr(lines[0], ": "), ": in use by the space map, but nothing leads there");
-    fell();
-    free(bits);
-}
-END_TEST
-
-/* Rewrites one copy of the map of group 0 with all pages in use up to `page_count`. */
-static void write_map(unsigned copy, txnid_t txnid, uint64_t page_count)
-{
-    uint8_t bits[4096 - PAGE_HEADER_SIZE] = {0};
-
-    for (pgno_t p = 0; p < page_count; p++)
-        bits[p / 8] |= (uint8_t)(1u << p % 8);
-    space_map_encode(build_page(&build, 2 + copy), 4096, 0, copy, txnid, bits);
-}
-
-START_TEST(the_newest_map_at_or_before_the_state_counts)
-{
-    plant_store();
-    write_map(0, 9, build.page_count);
-    write_map(1, 11, 10);
-    ck_assert_int_eq(check_with(NULL), BTS_OK);
-    write_map(1, 10, 10);
-    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
-    ck_assert_uint_eq(result.missing, build.page_count - 10);
-    write_map(1, 10, build.page_count);
-    write_map(0, 3, 10);
-    ck_assert_int_eq(check_with(NULL), BTS_OK);
-    write_map(0, 10, build.page_count);
-    write_map(1, 3, 10);
-    ck_assert_int_eq(check_with(NULL), BTS_OK);
-    write_map(1, 10, build.page_count);
-    build_page(&build, 2)->crc ^= 1;
-    ck_assert_int_eq(check_with(NULL), BTS_OK);
-    write_map(1, 11, build.page_count);
-    assert_found(2, "space map of pages 0 to 32511): no usable copy");
-    write_map(0, 10, build.page_count + 1);
-    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
-    assert_reported("in use by the space map, but beyond the end of the store");
-    fell();
-}
-END_TEST
-
-START_TEST(a_map_beyond_the_end_of_the_file_is_not_touched)
-{
-    struct tree_check check;
-
-    plant_store();
-    line_count = 0;
-    ck_assert_int_eq(tree_check_init(&check, &build.source, 10, 33000, collect, lines, NULL),
-                     BTS_OK);
-    ck_assert_int_eq(tree_check_walk(&check, directory.root, directory.depth,
-                                     directory.entry_count, NULL),
-                     BTS_OK);
-    ck_assert(!tree_check_failed(&check));
-    ck_assert_int_eq(tree_check_maps(&check, NULL), BTS_DAMAGED);
-    tree_check_fini(&check);
-    ck_assert_uint_eq(line_count, 1);
-    assert_reported("page 32512 (space map of pages 32512 to 65023): no usable copy: beyond the");
-    fell();
-}
-END_TEST
-
 /* The private copy of one page: whole, but not sealed. */
 static _Alignas(8) uint8_t private_copy[4096];
 
@@ -763,22 +536,6 @@ START_TEST(a_bucket_record_in_a_run_is_damage)
 }
 END_TEST
 
-START_TEST(beyond_a_thousand_reports_one_line_says_how_many_more)
-{
-    plant(4096, 1, 0);
-    finish();
-    for (pgno_t p = 4; p < build.page_count; p++)
-        if (build_page(&build, p)->pgno == p && build_page(&build, p)->type == PAGE_LEAF &&
-            build_page(&build, p)->bucket == 0)
-            build_page(&build, p)->crc ^= 1;
-    ck_assert_int_eq(check_with(NULL), BTS_DAMAGED);
-    ck_assert_uint_eq(line_count, TREE_CHECK_REPORTS_MAX + 1);
-    ck_assert_ptr_nonnull(strstr(lines[TREE_CHECK_REPORTS_MAX], " more findings are not shown"));
-    ck_assert_uint_eq(result.damaged, records[1].leaf_pages);
-    fell();
-}
-END_TEST
-
 /* Random bytes under true checksums: anything may be reported, nothing may happen. */
 START_TEST(hostile_pages_with_true_checksums_do_no_harm)
 {
@@ -812,26 +569,20 @@ END_TEST
 
 int main(void)
 {
-    return UNIT_RUN("tree_check", whole_stores_have_no_findings,
-                    a_store_of_several_map_groups_is_compared_to_its_end,
-                    every_flipped_bit_is_found, a_page_that_was_verified_before_is_checked_anew,
-                    keys_out_of_order_are_named, a_leaf_outside_its_separators_is_found,
+    return UNIT_RUN("tree_check", whole_stores_have_no_findings, every_flipped_bit_is_found,
+                    a_page_that_was_verified_before_is_checked_anew, keys_out_of_order_are_named,
+                    a_leaf_outside_its_separators_is_found,
                     an_inner_page_outside_its_separators_is_found,
                     a_page_reached_twice_is_a_finding_and_no_loop,
                     two_buckets_that_share_a_page_are_found,
                     wrong_levels_types_births_and_owners_are_found,
                     empty_leaves_and_lonely_children_are_found, runs_are_verified_and_reached,
-                    two_values_in_one_run_are_found,
-                    a_key_may_equal_the_separator_on_its_left_only,
+                    two_values_in_one_run_are_found, a_key_may_equal_the_separator_on_its_left_only,
                     a_separator_lies_strictly_between_those_above_it, a_run_beyond_the_end_is_found,
                     a_store_without_any_bucket_lacks_the_default,
                     a_directory_that_cannot_be_read_is_one_finding, wrong_counts_are_found,
-                    bucket_numbers_are_distinct_and_the_default_is_there,
-                    a_damaged_record_is_found, leaked_and_missing_pages_are_found_in_stretches,
-                    the_newest_map_at_or_before_the_state_counts,
-                    a_map_beyond_the_end_of_the_file_is_not_touched,
+                    bucket_numbers_are_distinct_and_the_default_is_there, a_damaged_record_is_found,
                     private_pages_need_no_checksum_but_all_else,
                     a_bucket_name_is_no_longer_than_allowed, a_bucket_record_in_a_run_is_damage,
-                    beyond_a_thousand_reports_one_line_says_how_many_more,
                     hostile_pages_with_true_checksums_do_no_harm);
 }
