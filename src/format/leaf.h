@@ -197,6 +197,16 @@ static inline uint64_t leaf_match_64(const uint8_t *at, uint8_t fingerprint)
            (uint64_t)leaf_match_16(at + 48, fingerprint) << 48;
 }
 
+/* Whether entry `index` has this key. */
+static inline bool leaf_has_key(const void *page, unsigned index, const void *key,
+                                size_t key_size)
+{
+    const uint8_t *cell = leaf_cell(page, index);
+
+    return leaf_cell_key_size(cell) == key_size &&
+           key_equal(cell + LEAF_CELL_HEADER_SIZE, (const uint8_t *)key, key_size);
+}
+
 /*
  * Finds a key of 1 byte or more by fingerprint: its index, or -1.
  *
@@ -217,12 +227,28 @@ static inline int leaf_find(const void *page, const void *key, size_t key_size)
         }
         for (; hits != 0; hits &= hits - 1) {
             unsigned index = base + (unsigned)__builtin_ctzll(hits);
-            const uint8_t *cell = leaf_cell(page, index);
-            if (leaf_cell_key_size(cell) == key_size &&
-                key_equal(cell + LEAF_CELL_HEADER_SIZE, (const uint8_t *)key, key_size)) {
+            if (leaf_has_key(page, index, key, key_size)) {
                 return (int)index;
             }
         }
+    }
+    return -1;
+}
+
+/* The first entry whose fingerprint is the key's, or -1: where its cell would lie. */
+static inline int leaf_candidate(const void *page, const void *key, size_t key_size)
+{
+    const uint8_t *fingerprints = leaf_fingerprints(page);
+    uint8_t fingerprint = leaf_fingerprint(key, key_size);
+    unsigned n = leaf_count(page);
+
+    for (unsigned base = 0; base < n; base += 64) {
+        uint64_t hits = leaf_match_64(fingerprints + base, fingerprint);
+
+        if (n - base < 64)
+            hits &= (1ull << (n - base)) - 1;
+        if (hits != 0)
+            return (int)(base + (unsigned)__builtin_ctzll(hits));
     }
     return -1;
 }

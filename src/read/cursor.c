@@ -78,13 +78,15 @@ enum bts_status cursor_run_value(struct cursor *cursor, const struct leaf_entry 
 static bool cursor_is_beyond(const struct cursor *cursor, unsigned index)
 {
     const struct bts_bytes *prefix = &cursor->prefix;
-    struct leaf_entry entry = leaf_entry_at(cursor->leaf, index);
+    struct leaf_entry entry;
 
+    if (prefix->data == NULL && cursor->to.data == NULL)
+        return false; /* and no cache line is touched to find out */
+    entry = leaf_entry_at(cursor->leaf, index);
     if (prefix->data != NULL)
         return bytes_compare(entry.key, bytes_min(entry.key_size, prefix->size), prefix->data,
                              bytes_min(entry.key_size, prefix->size)) > 0;
-    return cursor->to.data != NULL &&
-           bytes_compare(entry.key, entry.key_size, cursor->to.data, cursor->to.size) >= 0;
+    return bytes_compare(entry.key, entry.key_size, cursor->to.data, cursor->to.size) >= 0;
 }
 
 /* Finds [first, limit).  Mostly the whole leaf: then its outermost keys tell. */

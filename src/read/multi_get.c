@@ -4,8 +4,9 @@
  *
  * All leaves of a tree are equally deep, so a group of descents takes each
  * level in step: a pass over one level ends with the pages of the next one
- * asked for.  A descent that is over (it failed, or no page can hold its key)
- * stays behind; the others go on.
+ * asked for.  In the leaves one pass asks for the cells that the fingerprints
+ * point to, and another looks at them.  A descent that is over (it failed, or
+ * no page can hold its key) stays behind; the others go on.
  */
 #include "read/multi_get.h"
 
@@ -16,6 +17,8 @@ struct multi_get_lane {
     pgno_t pgno;      /* of the page to visit next */
     txnid_t born_max;
     bool over;
+    const struct page_header *leaf;
+    int candidate;    /* the entry of the leaf to look at first */
 };
 
 /* Gives a lookup its first value: nothing was found, nothing failed. */
@@ -57,23 +60,48 @@ static void multi_get_level(const struct tree_view *view, unsigned level,
     }
 }
 
-/* Looks one key up in the leaf that its lane has come to. */
-static enum bts_status multi_get_leaf(const struct tree_view *view,
+/* Visits the leaf of every lane and asks for the cell where its key would lie. */
+static void multi_get_leaves(const struct tree_view *view, struct multi_get_lane *lanes,
+                             struct bts_lookup *lookups, unsigned count,
+                             enum bts_status *first, struct bts_error *error)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct multi_get_lane *lane = &lanes[i];
+
+        if (lane->over)
+            continue;
+        lane->leaf = page_source_get(view->source, lane->pgno, 0, lane->born_max,
+                                     *first == BTS_OK ? error : NULL);
+        if (lane->leaf == NULL) {
+            lane->over = true;
+            multi_get_fail(&lookups[i], first);
+            continue;
+        }
+        lane->candidate = leaf_candidate(lane->leaf, lookups[i].key, lookups[i].key_size);
+        lane->over = lane->candidate < 0;
+        if (!lane->over) {
+            const uint8_t *cell = leaf_cell(lane->leaf, (unsigned)lane->candidate);
+
+            __builtin_prefetch(cell);
+            __builtin_prefetch(cell + 64);
+        }
+    }
+}
+
+/* Looks one key up in its leaf, the candidate first. */
+static enum bts_status multi_get_find(const struct tree_view *view,
                                       const struct multi_get_lane *lane,
                                       struct bts_lookup *lookup, struct bts_error *error)
 {
-    const struct page_header *leaf =
-        page_source_get(view->source, lane->pgno, 0, lane->born_max, error);
+    int index = lane->candidate;
     struct leaf_entry entry;
-    int index;
 
-    if (leaf == NULL)
-        return BTS_DAMAGED;
-    index = leaf_find(leaf, lookup->key, lookup->key_size);
+    if (!leaf_has_key(lane->leaf, (unsigned)index, lookup->key, lookup->key_size))
+        index = leaf_find(lane->leaf, lookup->key, lookup->key_size);
     if (index < 0)
         return BTS_NOT_FOUND;
-    entry = leaf_entry_at(leaf, (unsigned)index);
-    return tree_value(view, leaf->txnid, &entry, &lookup->value, error);
+    entry = leaf_entry_at(lane->leaf, (unsigned)index);
+    return tree_value(view, lane->leaf->txnid, &entry, &lookup->value, error);
 }
 
 /* Up to MULTI_GET_WIDTH keys in a tree that is not empty. */
@@ -88,11 +116,12 @@ static void multi_get_group(const struct tree_view *view, struct bts_lookup *loo
                                            .over = lookups[i].key_size == 0};
     for (unsigned level = view->depth - 1; level > 0; level--)
         multi_get_level(view, level, lanes, lookups, count, first, error);
+    multi_get_leaves(view, lanes, lookups, count, first, error);
     for (unsigned i = 0; i < count; i++) {
         if (lanes[i].over)
             continue;
         lookups[i].status =
-            multi_get_leaf(view, &lanes[i], &lookups[i], *first == BTS_OK ? error : NULL);
+            multi_get_find(view, &lanes[i], &lookups[i], *first == BTS_OK ? error : NULL);
         if (lookups[i].status == BTS_DAMAGED)
             multi_get_fail(&lookups[i], first);
     }
