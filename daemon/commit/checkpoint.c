@@ -134,7 +134,8 @@ void checkpoint_prepare_metas(struct checkpoint *checkpoint, const struct meta *
 
 /* ---- the job ------------------------------------------------------------ */
 
-static enum bts_status checkpoint_write_maps(const struct checkpoint *checkpoint,
+/* Into the copies chosen for them, or (`other`) into those beside them. */
+static enum bts_status checkpoint_write_maps(const struct checkpoint *checkpoint, bool other,
                                              struct bts_error *error)
 {
     void *page = checkpoint->page;
@@ -143,9 +144,9 @@ static enum bts_status checkpoint_write_maps(const struct checkpoint *checkpoint
 
     for (size_t i = 0; status == BTS_OK && i < checkpoint->map_count; i++) {
         const struct checkpoint_map *map = &checkpoint->maps[i];
-        uint64_t pgno = space_map_pgno(map->group, map->copy, page_size);
-        space_map_encode(page, page_size, map->group, map->copy, checkpoint->next.txnid,
-                         map->bits);
+        unsigned copy = other ? 1 - map->copy : map->copy;
+        uint64_t pgno = space_map_pgno(map->group, copy, page_size);
+        space_map_encode(page, page_size, map->group, copy, checkpoint->next.txnid, map->bits);
         status = file_write(checkpoint->data, page, page_size, pgno * page_size, error);
     }
     return status;
@@ -219,7 +220,7 @@ static enum bts_status checkpoint_write_meta(const struct checkpoint *checkpoint
 static enum bts_status checkpoint_work(const struct checkpoint *checkpoint,
                                        struct bts_error *error)
 {
-    enum bts_status status = checkpoint_write_maps(checkpoint, error);
+    enum bts_status status = checkpoint_write_maps(checkpoint, false, error);
 
     if (status == BTS_OK)
         status = checkpoint_write_back(checkpoint, error);
@@ -227,6 +228,8 @@ static enum bts_status checkpoint_work(const struct checkpoint *checkpoint,
         status = file_sync(checkpoint->data, error);
     if (status == BTS_OK)
         status = checkpoint_write_meta(checkpoint, 1 - checkpoint->meta_pgno, error);
+    if (status == BTS_OK)
+        status = checkpoint_write_maps(checkpoint, true, error);
     if (status == BTS_OK)
         status = checkpoint_write_meta(checkpoint, checkpoint->meta_pgno, error);
     return status;

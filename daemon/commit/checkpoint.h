@@ -5,10 +5,14 @@
  *   1  the bitmaps of all changed groups, each into the copy that the last
  *      durable checkpoint does not use
  *   2  everything of the file to the disk, a piece at a time
- *   3  one meta page, sync; the other meta page, sync
+ *   3  one meta page, sync
+ *   4  the same bitmaps into the other copies, and the other meta page, sync
+ *
+ * So a finished checkpoint leaves metas and maps twice, alike: one that rots
+ * is not missed, and an older one is never taken for it.
  *
  * A job holds copies of all it needs, so commits go on while a thread does it.
- * Until step 3 began nothing that the last checkpoint uses was touched.
+ * Until step 3 is done nothing that the last checkpoint uses was touched.
  *
  * Invariants
  *  (1) One job at a time; only jobs write maps and metas (but for creation, and

@@ -28,21 +28,7 @@ struct recovery {
     int64_t began_ms;
 };
 
-/* ---- 1: the meta -------------------------------------------------------- */
-
-static enum bts_status recover_rewrite_meta(struct recovery *recovery, struct bts_error *error)
-{
-    const struct store_files *files = &recovery->commit->files;
-    size_t page_size = recovery->meta->page_size;
-    uint64_t offset = (uint64_t)files->meta_pgno * page_size;
-    enum bts_status status = file_read(&files->data, recovery->page, page_size, offset, error);
-
-    if (status == BTS_OK)
-        status = file_write(&files->data, recovery->page, page_size, offset, error);
-    return status == BTS_OK ? file_sync(&files->data, error) : status;
-}
-
-/* ---- 2: the maps -------------------------------------------------------- */
+/* ---- 1: the maps -------------------------------------------------------- */
 
 /* The txnid of a copy that verifies, else 0; its page is in recovery->page. */
 static enum bts_status recover_read_copy(struct recovery *recovery, uint32_t group, unsigned copy,
@@ -72,29 +58,32 @@ static enum bts_status recover_read_copy(struct recovery *recovery, uint32_t gro
     return BTS_OK;
 }
 
-/* Which copy of a group the meta uses, and whether the other one is newer: an orphan. */
+/*
+ * Which copy of a group the meta uses, and whether the other one is just as
+ * new.  It is not after a checkpoint that was cut short (then it may be newer:
+ * an orphan, which a later recovery would believe), and not if one has rotted.
+ */
 static enum bts_status recover_choose_copy(struct recovery *recovery, uint32_t group,
-                                           unsigned *chosen, bool *orphan,
+                                           unsigned *chosen, bool *alike,
                                            struct bts_error *error)
 {
+    txnid_t txnids[2];
     txnid_t newest = 0;
     struct bts_error why;
 
     *chosen = CHECKPOINT_COPY_NONE;
-    *orphan = false;
+    *alike = false;
     err_clear(&why);
     for (unsigned copy = 0; copy < 2; copy++) {
-        txnid_t txnid;
-        enum bts_status status = recover_read_copy(recovery, group, copy, &txnid, &why);
+        enum bts_status status = recover_read_copy(recovery, group, copy, &txnids[copy], &why);
         if (status != BTS_OK)
             return err_set(error, status, "%s", why.text);
-        if (txnid > recovery->meta->txnid)
-            *orphan = true;
-        else if (txnid > newest) {
-            newest = txnid;
+        if (txnids[copy] <= recovery->meta->txnid && txnids[copy] > newest) {
+            newest = txnids[copy];
             *chosen = copy;
         }
     }
+    *alike = txnids[0] == txnids[1];
     if (*chosen == CHECKPOINT_COPY_NONE)
         return err_set(error, BTS_DAMAGED,
                        "%s: no usable space map for group %u (pages %u and %u)%s%.200s; run "
@@ -111,9 +100,9 @@ static enum bts_status recover_load_group(struct recovery *recovery, uint32_t gr
 {
     struct commit *commit = recovery->commit;
     unsigned chosen;
-    bool orphan;
+    bool alike;
     txnid_t txnid;
-    enum bts_status status = recover_choose_copy(recovery, group, &chosen, &orphan, error);
+    enum bts_status status = recover_choose_copy(recovery, group, &chosen, &alike, error);
 
     if (status == BTS_OK)
         status = recover_read_copy(recovery, group, chosen, &txnid, error);
@@ -122,8 +111,12 @@ static enum bts_status recover_load_group(struct recovery *recovery, uint32_t gr
     if (status != BTS_OK)
         return status;
     space_load_group(commit->space, group, space_map_bits(recovery->page));
-    if (orphan)
-        space_mark_dirty(commit->space, group);
+    if (alike) /* after a sync that failed it may be in the cache alone; the sync comes with 2 */
+        return file_write(&commit->files.data, recovery->page, recovery->meta->page_size,
+                          (uint64_t)space_map_pgno(group, chosen, recovery->meta->page_size) *
+                              recovery->meta->page_size,
+                          error);
+    space_mark_dirty(commit->space, group);
     return BTS_OK;
 }
 
@@ -152,6 +145,20 @@ static enum bts_status recover_load_maps(struct recovery *recovery, struct bts_e
         }
     }
     return status;
+}
+
+/* ---- 2: the meta -------------------------------------------------------- */
+
+static enum bts_status recover_rewrite_meta(struct recovery *recovery, struct bts_error *error)
+{
+    const struct store_files *files = &recovery->commit->files;
+    size_t page_size = recovery->meta->page_size;
+    uint64_t offset = (uint64_t)files->meta_pgno * page_size;
+    enum bts_status status = file_read(&files->data, recovery->page, page_size, offset, error);
+
+    if (status == BTS_OK)
+        status = file_write(&files->data, recovery->page, page_size, offset, error);
+    return status == BTS_OK ? file_sync(&files->data, error) : status;
 }
 
 /* ---- 3: the log --------------------------------------------------------- */
@@ -357,9 +364,9 @@ enum bts_status recover_run(struct commit *commit, struct bts_error *error)
     recovery.page = aligned_alloc(16, recovery.meta->page_size);
     if (recovery.page == NULL)
         return err_set(error, BTS_NO_MEMORY, "%s: out of memory", commit->files.path);
-    status = recover_rewrite_meta(&recovery, error);
+    status = recover_load_maps(&recovery, error);
     if (status == BTS_OK)
-        status = recover_load_maps(&recovery, error);
+        status = recover_rewrite_meta(&recovery, error);
     if (status == BTS_OK)
         status = recover_scan_log(&recovery, error);
     if (status == BTS_OK)

@@ -2,9 +2,11 @@
 /*
  * recover: from the files as they lie to a state that can be served.
  *
- *   1  the chosen meta is written again, as it is, and synced: what the cache
- *      shows may never have reached the disk
- *   2  per group the newest map that the meta may use
+ *   1  per group the newest map that the meta may use
+ *   2  those maps, and the chosen meta, are written again, as they are, and
+ *      synced: what the cache shows may never have reached the disk.  (Not a
+ *      map whose other copy is older: that checkpoint got no further, and the
+ *      map was synced before its meta.)
  *   3  the log is read whole, and must fit the meta
  *   4  its frames are replayed as one group of a new number T
  *   5  a new epoch of the log begins, in segments that the old one does not use

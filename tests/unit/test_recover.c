@@ -423,6 +423,27 @@ START_TEST(one_damaged_meta_is_mended_and_two_are_told)
 }
 END_TEST
 
+START_TEST(one_rotted_map_is_not_missed_and_is_mended)
+{
+    engine_init_and_start(&engine, false);
+    for (uint64_t page = 2; page < 10; page++) {
+        engine_load(&engine, 300, 16);
+        engine_check_checkpoint(&engine);
+        engine_power_cut(&engine);
+        overwrite(engine.path, (2 + page % 2) * 4096 + 100, "rot", 3);
+        engine_start(&engine);
+        engine_check(&engine);
+        if (page % 4 < 2) { /* the start alone has mended it */
+            engine_power_cut(&engine);
+            overwrite(engine.path, (3 - page % 2) * 4096 + 100, "rot", 3);
+            engine_start(&engine);
+            engine_check(&engine);
+        }
+    }
+    engine_fini(&engine);
+}
+END_TEST
+
 START_TEST(no_usable_map_is_told_with_its_pages)
 {
     engine_init_and_start(&engine, false);
@@ -541,7 +562,7 @@ int main(void)
                 a_file_that_ends_before_what_was_published_is_refused,
                 a_damaged_frame_that_was_durable_is_told, a_file_that_was_cut_short_is_refused,
                 one_damaged_meta_is_mended_and_two_are_told,
-                no_usable_map_is_told_with_its_pages,
+                one_rotted_map_is_not_missed_and_is_mended, no_usable_map_is_told_with_its_pages,
                 the_file_stops_growing_when_the_last_survivor_is_gone);
     return engine_run_suite(suite);
 }
