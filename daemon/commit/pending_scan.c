@@ -145,6 +145,19 @@ static bool pending_is_claimed(const struct pending_log *log, const struct pendi
 }
 
 /*
+ * Whether a segment is of another life of the log.  An earlier use in this very
+ * epoch is not: when it was to be used again the power may have gone, with the
+ * new frame written and the new header not.
+ */
+static bool pending_is_stranger(const struct pending_log *log, const struct pending_claim *claim,
+                                size_t index)
+{
+    const struct pending_log_segment *segment = &log->segments[index];
+
+    return segment->known && (claim->clean || segment->epoch != claim->epoch);
+}
+
+/*
  * A segment beside the claimed log may only hold what the meta's checkpoint
  * has.  Newer frames in it mean that the database file is an older copy.
  */
@@ -180,7 +193,7 @@ static enum bts_status pending_check_fit(const struct pending_log *log,
     enum bts_status status = BTS_OK;
 
     for (size_t i = 0; status == BTS_OK && i < log->segment_count; i++) {
-        if (log->segments[i].known && !pending_is_claimed(log, claim, i))
+        if (pending_is_stranger(log, claim, i))
             status = pending_check_stranger(log, i, claim->txnid, bytes, error);
     }
     if (status != BTS_OK || claim->clean || pending_find(log, claim->epoch, first) >= 0)

@@ -22,6 +22,8 @@
  * In further runs one sync fails: what it should have kept is lost, though the
  * processes go on seeing it.  At last, so that it is known to find anything at
  * all, syncs are left out, and bad images must come of it.
+ *
+ *   crash_enum [COMMITS [SEED]]
  */
 #include "crash_run.h"
 
@@ -209,7 +211,7 @@ static void enumeration_init(struct enumeration *all, const char *directory, uns
     memset(all, 0, sizeof(*all));
     run_init(&all->scratch, directory);
     all->samples = samples;
-    all->random = 88172645463325252ull;
+    all->random = run_mix(88172645463325252ull + run_seed);
     all->seen = calloc(SEEN_MAX, sizeof(*all->seen));
     if (all->seen == NULL)
         abort();
@@ -401,12 +403,14 @@ int main(int argc, char **argv)
     bool slow = sanitizer != NULL && sanitizer[0] == '1';
     const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     unsigned length = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : slow ? 24 : 75;
+    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     char work_directory[100];
     char scratch[100];
     int failed = 0;
 
     snprintf(work_directory, sizeof(work_directory), "%s/crash_enum.XXXXXX", base);
     snprintf(scratch, sizeof(scratch), "%s/crash_scratch.XXXXXX", base);
+    run_seed = seed;
     if (mkdtemp(work_directory) == NULL || mkdtemp(scratch) == NULL)
         abort();
     failed += check_story(work_directory, scratch, length, slow ? 4 : SAMPLES);

@@ -15,6 +15,8 @@
 
 #define KEYS 60u
 
+uint64_t run_seed = 1;
+
 /* ---- one engine --------------------------------------------------------- */
 
 void run_init(struct run *run, const char *directory)
@@ -81,7 +83,7 @@ static void run_batch(unsigned version, struct batch *batch)
 
     memset(batch, 0, sizeof(*batch));
     for (unsigned i = 0; i < changes; i++) {
-        uint64_t drawn = run_mix(version * 131u + i);
+        uint64_t drawn = run_mix(run_seed * 1000003u + version * 131u + i);
         bool large = version % 23 == 0 || drawn % 11 == 0;
         size = large ? 3000 + drawn % 9000 : drawn % 300;
         memset(value, (int)(drawn >> 20), size);

@@ -47,6 +47,9 @@ enum bts_status run_read(struct run *run, unsigned *version, uint64_t *digest,
 /* Recovers the files in run->directory, after a power cut; BTS_OK: it is as it must be. */
 enum bts_status run_check(struct run *run, const struct oracle *oracle, struct bts_error *error);
 
+/* Versions follow from it too. */
+extern uint64_t run_seed;
+
 /* Scrambles a number. */
 uint64_t run_mix(uint64_t x);
 

@@ -140,8 +140,13 @@ tests_unit_test_apply_undo_LDADD = $(tree_libs) $(CHECK_LIBS)
 engine_fixture_sources = \
 	tests/unit/engine_fixture.c tests/unit/engine_fixture.h \
 	tests/unit/faulty_files.c tests/unit/faulty_files.h
+pending_fixture_sources = tests/unit/pending_fixture.c tests/unit/pending_fixture.h
 unit_programs += tests/unit/test_pending_log
+tests_unit_test_pending_log_SOURCES = tests/unit/test_pending_log.c $(pending_fixture_sources)
 tests_unit_test_pending_log_LDADD = $(commit_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_pending_scan
+tests_unit_test_pending_scan_SOURCES = tests/unit/test_pending_scan.c $(pending_fixture_sources)
+tests_unit_test_pending_scan_LDADD = $(commit_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_commit
 tests_unit_test_commit_SOURCES = tests/unit/test_commit.c $(engine_fixture_sources)
 tests_unit_test_commit_LDADD = $(commit_libs) $(CHECK_LIBS)
