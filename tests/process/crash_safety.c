@@ -122,18 +122,19 @@ static int write_until_killed(void *argument)
         choose(writer);
         fill_batch(batch, task->index, writer);
         status = bts_commit(store, batch, NULL, &error);
-        if (status == BTS_UNAVAILABLE) { /* nothing was sent */
+        if (status == BTS_UNAVAILABLE) /* nothing was sent */
             writer->pending_count = 0;
-            return 0;
-        }
-        if (status == BTS_UNKNOWN)
-            return 0;
+        if (status == BTS_UNAVAILABLE || status == BTS_UNKNOWN)
+            break;
         HARNESS_CHECK(status == BTS_OK, "%s: %s", bts_status_name(status), error.text);
         for (uint32_t i = 0; i < writer->pending_count; i++)
             writer->acknowledged[writer->pending_key[i]] = writer->pending_version[i];
         __atomic_store_n(&writer->pending_count, 0, __ATOMIC_RELEASE);
         writer->commits++;
     }
+    bts_batch_destroy(batch);
+    bts_store_close(store);
+    return 0;
 }
 
 /* The version that the store shows for a key, its bytes checked. */
