@@ -86,3 +86,7 @@ process_programs += tests/process/writers_and_waiters
 tests_process_writers_and_waiters_SOURCES = tests/process/writers_and_waiters.c \
 	tests/process/text_store.h $(harness_sources)
 tests_process_writers_and_waiters_LDADD = $(harness_libs)
+
+process_programs += tests/process/many_threads
+tests_process_many_threads_SOURCES = tests/process/many_threads.c $(harness_sources)
+tests_process_many_threads_LDADD = $(harness_libs)
