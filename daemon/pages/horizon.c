@@ -229,7 +229,7 @@ enum bts_status horizon_scan(struct horizon *horizon, const struct beacon *beaco
     return BTS_OK;
 }
 
-bool horizon_pins(const struct horizon *horizon, txnid_t born, txnid_t freed)
+txnid_t horizon_pinned_in(const struct horizon *horizon, txnid_t born, txnid_t freed)
 {
     size_t low = 0;
     size_t high = horizon->pinned_count;
@@ -242,5 +242,7 @@ bool horizon_pins(const struct horizon *horizon, txnid_t born, txnid_t freed)
         else
             high = middle;
     }
-    return low < horizon->pinned_count && horizon->pinned[low] < freed;
+    if (low < horizon->pinned_count && horizon->pinned[low] < freed)
+        return horizon->pinned[low];
+    return 0;
 }

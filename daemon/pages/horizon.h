@@ -65,7 +65,13 @@ static inline txnid_t horizon_oldest(const struct horizon *horizon)
     return horizon->pinned_count > 0 ? horizon->pinned[0] : horizon->latest;
 }
 
-/* Whether the last scan saw a snapshot t with born <= t < freed. */
-bool horizon_pins(const struct horizon *horizon, txnid_t born, txnid_t freed);
+/* The oldest snapshot t of the last scan with born <= t < freed, or 0. */
+txnid_t horizon_pinned_in(const struct horizon *horizon, txnid_t born, txnid_t freed);
+
+/* Whether the last scan saw such a snapshot. */
+static inline bool horizon_pins(const struct horizon *horizon, txnid_t born, txnid_t freed)
+{
+    return horizon_pinned_in(horizon, born, freed) != 0;
+}
 
 #endif

@@ -53,25 +53,6 @@ static bool checkpoint_holds(const struct space *space, const struct space_entry
     return k != 0 && entry->born <= k && entry->freed > k;
 }
 
-/* The oldest snapshot of the scan in [born, freed), or 0. */
-static txnid_t pinned_by(const struct horizon *horizon, const struct space_entry *entry)
-{
-    size_t low = 0;
-    size_t high = horizon->pinned_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (horizon->pinned[middle] < entry->born)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < horizon->pinned_count && horizon->pinned[low] < entry->freed)
-        return horizon->pinned[low];
-    return 0;
-}
-
 /* Back to the free sets: young single pages are hot, all others go to the bitmap. */
 static void make_free(struct space *space, const struct space_entry *entry)
 {
@@ -133,7 +114,7 @@ static bool judge(struct space *space, const struct horizon *horizon,
         return false;
     if (checkpoint_holds(space, entry))
         return append(&space->limbo.waiting, entry);
-    pin = pinned_by(horizon, entry);
+    pin = horizon_pinned_in(horizon, entry->born, entry->freed);
     if (pin != 0)
         return append(pin_list(&space->limbo, pin), entry);
     make_free(space, entry);
