@@ -68,27 +68,35 @@ static void check_stretch_skip(struct tree_check *check, struct check_stretch *s
     *stretch = (struct check_stretch){CHECK_FAULT_NONE, page, page};
 }
 
+static enum check_fault check_page_fault(const struct tree_check *check, uint64_t page,
+                                         bool mapped, bool reached)
+{
+    if (mapped == reached)
+        return CHECK_FAULT_NONE;
+    if (reached)
+        return CHECK_FAULT_MISSING;
+    return page >= check->page_count ? CHECK_FAULT_ABOVE : CHECK_FAULT_LEAKED;
+}
+
 /* Compares `count` pages from stretch->end, a multiple of 8, with bits[0] on. */
 static void check_compare(struct tree_check *check, struct check_stretch *stretch,
                           const uint8_t *bits, uint64_t count)
 {
-    uint64_t start = stretch->end;
+    for (uint64_t i = 0; i < count; i += 8) {
+        uint64_t page = stretch->end;
+        unsigned pages = count - i < 8 ? (unsigned)(count - i) : 8;
+        unsigned mapped = bits[i / 8] & ((1u << pages) - 1);
+        unsigned reached = page < check->page_count ? check->reached[page / 8] : 0;
 
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t page = start + i;
-        bool mapped = (bits[i / 8] >> i % 8 & 1) != 0;
-        bool reached = page < check->page_count &&
-                       (check->reached[page / 8] >> page % 8 & 1) != 0;
-        enum check_fault fault = CHECK_FAULT_NONE;
-
-        check->result.mapped += mapped;
-        if (mapped && page >= check->page_count)
-            fault = CHECK_FAULT_ABOVE;
-        else if (mapped && !reached)
-            fault = CHECK_FAULT_LEAKED;
-        else if (reached && !mapped)
-            fault = CHECK_FAULT_MISSING;
-        check_stretch_add(check, stretch, fault);
+        check->result.mapped += (unsigned)__builtin_popcount(mapped);
+        if (mapped == reached && stretch->fault == CHECK_FAULT_NONE) { /* nearly always */
+            stretch->first = stretch->end += pages;
+            continue;
+        }
+        for (unsigned k = 0; k < pages; k++)
+            check_stretch_add(check, stretch,
+                              check_page_fault(check, page + k, mapped >> k & 1,
+                                               reached >> k & 1));
     }
 }
 
