@@ -19,7 +19,8 @@
  * takes of each dirty cell the old, the new, or a torn mixture, which does not
  * verify: number 0.  A mixture of a cell with itself is that cell.  A sync
  * that fails leaves the same choice, and the cell clean: it will never be
- * written, though the cache still shows it; it may be dropped there, too.
+ * written, though the cache still shows it; it may be dropped there, too, then
+ * or (EVICTION) while recovery looks.
  *
  * What is left out
  *  - Who may use a free page, and when: that is the other model, reclaim.pml.
@@ -156,6 +157,15 @@ inline maybe_forgotten(cell)
 {
     if
     :: !SAME(cell) -> if :: skip :: forget_cache(cell) fi
+    :: else
+    fi
+}
+
+/* Memory is short: a clean page is read again from the disk when it is next asked for. */
+inline maybe_dropped(cell)
+{
+    if
+    :: !SAME(cell) && !dirty[cell] -> if :: skip :: forget_cache(cell) fi
     :: else
     fi
 }
@@ -350,9 +360,18 @@ inline dies()
 /* Up to the checkpoint of T_r, which is a job like any other. */
 inline recover()
 {
+    d_step { choose_meta(); load_group(0); load_group(1) };
+#ifdef EVICTION
+    maybe_dropped(0); maybe_dropped(1); maybe_dropped(2);
+    maybe_dropped(3); maybe_dropped(4); maybe_dropped(5);
+#ifndef BREAK_READ_AGAIN_BELIEVED
+    if
+    :: cache_txn[META(meta)] != checkpoint -> REACHED("dropped"); goto died /* not what it chose */
+    :: else
+    fi;
+#endif
+#endif
     d_step {
-        choose_meta();
-        load_group(0); load_group(1);
 #ifndef BREAK_NO_META_REWRITE
         dirty[META(meta)] = 1;
         sync_all(); /* recover_rewrite_meta */
