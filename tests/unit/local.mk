@@ -156,6 +156,9 @@ tests_unit_test_commit_faults_LDADD = $(commit_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_recover
 tests_unit_test_recover_SOURCES = tests/unit/test_recover.c $(engine_fixture_sources)
 tests_unit_test_recover_LDADD = $(commit_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_recover_reads
+tests_unit_test_recover_reads_SOURCES = tests/unit/test_recover_reads.c $(engine_fixture_sources)
+tests_unit_test_recover_reads_LDADD = $(commit_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_publish
 tests_unit_test_publish_LDADD = $(commit_libs) $(CHECK_LIBS)
 
