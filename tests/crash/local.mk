@@ -5,3 +5,44 @@ tests_crash_crash_enum_SOURCES = tests/crash/crash_enum.c \
 	tests/crash/crash_run.c tests/crash/crash_run.h \
 	tests/crash/recorder.c tests/crash/recorder.h
 tests_crash_crash_enum_LDADD = $(commit_libs)
+
+# Daemon and readers killed under load, and histories of it all.
+kills_programs = tests/crash/kill_loop tests/crash/serializability
+kill_loop_sources = tests/crash/kill_loop.c \
+	tests/crash/kill_readers.c tests/crash/kill_readers.h \
+	tests/crash/kill_writers.c tests/crash/kill_writers.h
+tests_crash_kill_loop_SOURCES = $(kill_loop_sources) $(harness_sources)
+tests_crash_kill_loop_LDADD = $(harness_libs)
+serializability_sources = tests/crash/serializability.c \
+	tests/crash/serial_cells.c tests/crash/serial_cells.h \
+	tests/crash/serial_check.c tests/crash/serial_check.h \
+	tests/crash/serial_clients.c tests/crash/serial_clients.h \
+	tests/crash/serial_events.c tests/crash/serial_events.h \
+	tests/crash/serial_group.c tests/crash/serial_group.h \
+	tests/crash/serial_history.h \
+	tests/crash/serial_mangle.c tests/crash/serial_mangle.h
+tests_crash_serializability_SOURCES = $(serializability_sources) $(harness_sources)
+tests_crash_serializability_LDADD = $(harness_libs)
+EXTRA_PROGRAMS += $(kills_programs)
+CLEANFILES += $(kills_programs)
+everything: $(kills_programs)
+
+check-kills: btstored tests/crash/kill_loop
+	$(run_tests) tests/crash/kill_loop
+
+# Runs the program that follows on its own, with arguments.
+run_in_scratch = @scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	export TMPDIR="$$scratch" BTS_BUILDDIR='$(abs_top_builddir)' &&
+
+check-serial: btstored tests/crash/serializability
+	$(run_tests) tests/crash/serializability
+
+# 1,000 kills of each.
+soak-kills: btstored tests/crash/kill_loop
+	$(run_in_scratch) tests/crash/kill_loop 1000 1000
+
+# 100 million reads and acknowledgements.
+soak-serial: btstored tests/crash/serializability
+	$(run_in_scratch) tests/crash/serializability 100000000
+
+.PHONY: check-kills check-serial soak-kills soak-serial
