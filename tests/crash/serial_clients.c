@@ -3,6 +3,7 @@
 #include "serial_clients.h"
 
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define READS_AT_ONCE_MAX 24u
@@ -467,11 +468,29 @@ void serial_clients_start(struct serial_clients *clients)
     }
 }
 
+void serial_clients_check(struct serial_clients *clients)
+{
+    for (unsigned l = 0; l < SERIAL_DRIVER; l++) {
+        int how = 0;
+
+        if (clients->pids[l] == 0 || waitpid(clients->pids[l], &how, WNOHANG) == 0)
+            continue;
+        HARNESS_CHECK(WIFEXITED(how) && WEXITSTATUS(how) == 0, "client %u ended: %d", l, how);
+        clients->pids[l] = 0; /* it has enough */
+    }
+}
+
+static void join(struct serial_clients *clients, unsigned index, const char *who)
+{
+    if (clients->pids[index] != 0)
+        harness_join(clients->pids[index], who);
+}
+
 void serial_clients_join(struct serial_clients *clients)
 {
     for (unsigned l = SERIAL_WRITERS; l < SERIAL_DRIVER; l++)
-        harness_join(clients->pids[l], "reader");
+        join(clients, l, "reader");
     atomic_store(&clients->stop, true);
     for (unsigned l = 0; l < SERIAL_WRITERS; l++)
-        harness_join(clients->pids[l], "writer");
+        join(clients, l, "writer");
 }

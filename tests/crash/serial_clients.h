@@ -43,6 +43,8 @@ void serial_clients_init(struct serial_clients *clients, struct harness *harness
                          uint64_t reads_wanted);
 /* Empties the logs and starts everyone. */
 void serial_clients_start(struct serial_clients *clients);
+/* Fails the test if one has ended that should not have. */
+void serial_clients_check(struct serial_clients *clients);
 /* Once all readers have enough: ends the writers. */
 void serial_clients_join(struct serial_clients *clients);
 /* The driver's own snapshot: reads every cell, and notes it. */

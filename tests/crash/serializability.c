@@ -44,6 +44,7 @@ static size_t commits(const struct test *test)
 static void kill_now_and_then(struct test *test)
 {
     while (atomic_load(&test->clients.reading) > 0 || commits(test) < ROUND_COMMITS_MIN) {
+        serial_clients_check(&test->clients);
         harness_sleep_us(100000 + harness_random(&test->random) % 300000);
         harness_kill(&test->harness);
         test->kills++;
