@@ -26,6 +26,17 @@ tests_crash_serializability_LDADD = $(harness_libs)
 EXTRA_PROGRAMS += $(kills_programs)
 CLEANFILES += $(kills_programs)
 everything: $(kills_programs)
+EXTRA_DIST += \
+	tests/crash/seeded/answered_with_the_number_before.patch \
+	tests/crash/seeded/conditions_compare_sizes.patch \
+	tests/crash/seeded/conditions_refuse_large_values.patch \
+	tests/crash/seeded/dead_reader_pins_for_ever.patch \
+	tests/crash/seeded/dead_reader_waits_for_sweep.patch \
+	tests/crash/seeded/frame_tail_not_written.patch \
+	tests/crash/seeded/published_before_logged.patch \
+	tests/crash/seeded/replay_skips_the_last_frame.patch \
+	tests/crash/seeded/replay_takes_one_batch_of_each_frame.patch \
+	tests/crash/seeded/survivors_forgotten.patch
 
 check-kills: btstored tests/crash/kill_loop
 	$(run_tests) tests/crash/kill_loop
