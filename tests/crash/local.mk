@@ -12,3 +12,55 @@ tests_crash_crash_enum_SOURCES = tests/crash/crash_enum.c \
 tests_crash_crash_enum_LDADD = $(commit_libs)
 tests_crash_crash_enum_LDFLAGS = $(AM_LDFLAGS) $(kept_maps_ldflags)
 kept_maps_ldflags = -Wl,--wrap=mmap,--wrap=munmap
+
+# Daemon and readers killed under load, and histories of it all.
+kills_programs = tests/crash/kill_loop tests/crash/serializability
+kill_loop_sources = tests/crash/kill_loop.c \
+	tests/crash/kill_readers.c tests/crash/kill_readers.h \
+	tests/crash/kill_writers.c tests/crash/kill_writers.h
+tests_crash_kill_loop_SOURCES = $(kill_loop_sources) $(harness_sources)
+tests_crash_kill_loop_LDADD = $(harness_libs)
+serializability_sources = tests/crash/serializability.c \
+	tests/crash/serial_cells.c tests/crash/serial_cells.h \
+	tests/crash/serial_check.c tests/crash/serial_check.h \
+	tests/crash/serial_clients.c tests/crash/serial_clients.h \
+	tests/crash/serial_events.c tests/crash/serial_events.h \
+	tests/crash/serial_group.c tests/crash/serial_group.h \
+	tests/crash/serial_history.h \
+	tests/crash/serial_mangle.c tests/crash/serial_mangle.h
+tests_crash_serializability_SOURCES = $(serializability_sources) $(harness_sources)
+tests_crash_serializability_LDADD = $(harness_libs)
+EXTRA_PROGRAMS += $(kills_programs)
+CLEANFILES += $(kills_programs)
+everything: $(kills_programs)
+EXTRA_DIST += \
+	tests/crash/seeded/answered_with_the_number_before.patch \
+	tests/crash/seeded/conditions_compare_sizes.patch \
+	tests/crash/seeded/conditions_refuse_large_values.patch \
+	tests/crash/seeded/dead_reader_pins_for_ever.patch \
+	tests/crash/seeded/dead_reader_waits_for_sweep.patch \
+	tests/crash/seeded/frame_tail_not_written.patch \
+	tests/crash/seeded/published_before_logged.patch \
+	tests/crash/seeded/replay_skips_the_last_frame.patch \
+	tests/crash/seeded/replay_takes_one_batch_of_each_frame.patch \
+	tests/crash/seeded/kill_survivors_forgotten.patch
+
+check-kills: btstored tests/crash/kill_loop
+	$(run_tests) tests/crash/kill_loop
+
+# Runs the program that follows on its own, with arguments.
+run_in_scratch = @scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	export TMPDIR="$$scratch" BTS_BUILDDIR='$(abs_top_builddir)' &&
+
+check-serial: btstored tests/crash/serializability
+	$(run_tests) tests/crash/serializability
+
+# 1,000 kills of each.
+soak-kills: btstored tests/crash/kill_loop
+	$(run_in_scratch) tests/crash/kill_loop 1000 1000
+
+# 100 million reads and acknowledgements.
+soak-serial: btstored tests/crash/serializability
+	$(run_in_scratch) tests/crash/serializability 100000000
+
+.PHONY: check-kills check-serial soak-kills soak-serial

@@ -12,10 +12,6 @@ process_programs += tests/process/concurrency
 tests_process_concurrency_SOURCES = tests/process/concurrency.c $(harness_sources)
 tests_process_concurrency_LDADD = $(harness_libs)
 
-process_programs += tests/process/crash_safety
-tests_process_crash_safety_SOURCES = tests/process/crash_safety.c $(harness_sources)
-tests_process_crash_safety_LDADD = $(harness_libs)
-
 process_programs += tests/process/leak_safety
 tests_process_leak_safety_SOURCES = tests/process/leak_safety.c $(harness_sources)
 tests_process_leak_safety_LDADD = $(harness_libs)
