@@ -104,6 +104,38 @@ static enum bts_status replay_settle(struct replay *replay, struct bts_bytes key
     return found != NULL ? BTS_OK : replay_no_memory(error);
 }
 
+/*
+ * Whether the new store has a key that lay behind damage.  Then it is as it
+ * was, if no old version can have come into that bucket.
+ */
+static enum bts_status replay_look(const struct replay *replay, struct bts_bytes key, bool *has,
+                                   struct bts_error *error)
+{
+    struct salvage_bucket *salvaged = &replay->salvage->bucket[replay->at];
+    struct bts_snapshot snapshot;
+    struct bts_bucket bucket;
+    struct bts_bytes value;
+    enum bts_status status = salvage_writer_flush(replay->writer, error);
+
+    *has = false;
+    if (status == BTS_OK) {
+        status = bts_snapshot_open(replay->writer->store, &snapshot, error);
+    }
+    if (status != BTS_OK) {
+        return status;
+    }
+    status = bts_bucket_open(&snapshot, salvaged->name.data, salvaged->name.size, &bucket, error);
+    if (status == BTS_OK) {
+        status = bts_get(&snapshot, &bucket, key.data, key.size, &value, error);
+    }
+    bts_snapshot_close(&snapshot);
+    *has = status == BTS_OK;
+    /* The batch begins anew. */
+    return status == BTS_OK || status == BTS_NOT_FOUND || status == BTS_NO_BUCKET
+               ? salvage_writer_use(replay->writer, salvaged, error)
+               : status;
+}
+
 /* Whether nobody can know what the key holds. */
 static enum bts_status replay_is_open(const struct replay *replay, struct bts_bytes key,
                                       bool *is_open, struct bts_error *error)
@@ -113,6 +145,13 @@ static enum bts_status replay_is_open(const struct replay *replay, struct bts_by
     *is_open = replay_is_lost(replay, key);
     if (!*is_open) {
         return BTS_OK;
+    }
+    if (replay->salvage->bucket[replay->at].found_old == 0) {
+        enum bts_status status = replay_look(replay, key, is_open, error);
+        *is_open = !*is_open;
+        if (status != BTS_OK || !*is_open) {
+            return status;
+        }
     }
     wanted = replay_key_create(replay->salvage->bucket[replay->at].id, key);
     if (wanted == NULL) {
