@@ -17,6 +17,7 @@ src_client_libclient_la_SOURCES = \
 	src/client/salvage.c \
 	src/client/salvage_log.c src/client/salvage_log.h \
 	src/client/salvage_replay.c src/client/salvage_replay.h \
+	src/client/salvage_settled.c src/client/salvage_settled.h \
 	src/client/salvage_writer.c src/client/salvage_writer.h \
 	src/client/snapshot.c src/client/snapshot_private.h \
 	src/client/stat.c \

@@ -9,25 +9,18 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "client/salvage_settled.h"
 
 #include <inttypes.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* A key behind damage that a commit of the log has settled. */
-struct replay_key {
-    uint32_t bucket;
-    uint32_t size;
-    uint8_t bytes[];
-};
 
 struct replay {
     struct salvage *salvage;
     struct salvage_writer *writer;
     txnid_t txnid;           /* of the frame at work */
     uint32_t next_id;        /* of the next bucket; 0: not known */
-    void *settled;           /* tree of struct replay_key, by tsearch */
+    struct salvage_settled settled;
 
     bool has_bucket;         /* the batch at work writes to salvage->bucket[at] */
     size_t at;
@@ -57,29 +50,6 @@ static enum bts_status replay_no_memory(struct bts_error *error)
 
 /* ---- what is behind damage --------------------------------------------------------------- */
 
-static int replay_key_order(const void *a, const void *b)
-{
-    const struct replay_key *left = a;
-    const struct replay_key *right = b;
-
-    if (left->bucket != right->bucket) {
-        return left->bucket < right->bucket ? -1 : 1;
-    }
-    return bytes_compare(left->bytes, left->size, right->bytes, right->size);
-}
-
-static struct replay_key *replay_key_create(uint32_t bucket, struct bts_bytes key)
-{
-    struct replay_key *created = malloc(sizeof(*created) + key.size);
-
-    if (created != NULL) {
-        created->bucket = bucket;
-        created->size = (uint32_t)key.size;
-        memcpy(created->bytes, key.data, key.size);
-    }
-    return created;
-}
-
 static bool replay_is_lost(const struct replay *replay, struct bts_bytes key)
 {
     return salvage_ranges_find(&replay->salvage->bucket[replay->at].ranges, key.data, key.size) !=
@@ -90,18 +60,11 @@ static bool replay_is_lost(const struct replay *replay, struct bts_bytes key)
 static enum bts_status replay_settle(struct replay *replay, struct bts_bytes key,
                                      struct bts_error *error)
 {
-    struct replay_key *settled;
-    void *found;
-
-    if (!replay_is_lost(replay, key)) {
+    if (!replay_is_lost(replay, key) ||
+        salvage_settled_add(&replay->settled, replay->at, key) == BTS_OK) {
         return BTS_OK;
     }
-    settled = replay_key_create(replay->salvage->bucket[replay->at].id, key);
-    found = settled != NULL ? tsearch(settled, &replay->settled, replay_key_order) : NULL;
-    if (found == NULL || *(struct replay_key **)found != settled) {
-        free(settled); /* it was there already, or there is no memory */
-    }
-    return found != NULL ? BTS_OK : replay_no_memory(error);
+    return replay_no_memory(error);
 }
 
 /*
@@ -140,26 +103,21 @@ static enum bts_status replay_look(const struct replay *replay, struct bts_bytes
 static enum bts_status replay_is_open(const struct replay *replay, struct bts_bytes key,
                                       bool *is_open, struct bts_error *error)
 {
-    struct replay_key *wanted;
+    enum bts_status status = BTS_OK;
+    bool is_known;
 
     *is_open = replay_is_lost(replay, key);
     if (!*is_open) {
         return BTS_OK;
     }
-    if (replay->salvage->bucket[replay->at].found_old == 0) {
-        enum bts_status status = replay_look(replay, key, is_open, error);
-        *is_open = !*is_open;
-        if (status != BTS_OK || !*is_open) {
-            return status;
-        }
-    }
-    wanted = replay_key_create(replay->salvage->bucket[replay->at].id, key);
-    if (wanted == NULL) {
+    if (salvage_settled_has(&replay->settled, replay->at, key, &is_known) != BTS_OK) {
         return replay_no_memory(error);
     }
-    *is_open = tfind(wanted, &replay->settled, replay_key_order) == NULL;
-    free(wanted);
-    return BTS_OK;
+    if (!is_known && replay->salvage->bucket[replay->at].found_old == 0) {
+        status = replay_look(replay, key, &is_known, error);
+    }
+    *is_open = !is_known;
+    return status;
 }
 
 /* ---- buckets ------------------------------------------------------------------------------ */
@@ -527,7 +485,7 @@ enum bts_status salvage_replay(struct salvage *salvage, struct salvage_log *log,
         replay.txnid++;
         ++*frame_count;
     }
-    tdestroy(replay.settled, free);
+    salvage_settled_fini(&replay.settled);
     if (status == BTS_OK) {
         replay_say_end(&replay, log, why.status != BTS_OK ? why.text : NULL);
         status = salvage_writer_flush(writer, error);
