@@ -140,10 +140,12 @@ static enum bts_status replay_adopt(struct replay *replay, uint32_t id, struct b
                               BTS_OK) {
         return replay_no_memory(error);
     }
-    replay_say_commit(replay);
-    salvage_add(salvage->report, "writes to bucket ");
+    salvage_add(salvage->report, "bucket ");
     salvage_add_quoted(salvage->report, name.data, name.size);
-    salvage_add(salvage->report, ", whose record is lost: it has only what the log holds");
+    salvage_add(salvage->report,
+                ": all keys: its record is lost; it has what commits from %" PRIu64 " on in the "
+                "pending log put there",
+                (uint64_t)replay->txnid);
     salvage_say(salvage->report, BTS_SALVAGE_LOST);
     replay->at = (size_t)(bucket - salvage->bucket);
     replay->has_bucket = true;

@@ -378,6 +378,23 @@ static void salvage_tell_bucket(struct salvage *salvage, const struct salvage_bu
     salvage_say(salvage->report, BTS_SALVAGE_BUCKET);
 }
 
+/* Buckets that once were, of which nothing is left: dropped since, or lost whole. */
+static void salvage_tell_labels(struct salvage *salvage)
+{
+    for (size_t i = 0; i < salvage->label_count; i++) {
+        const struct salvage_label *label = &salvage->label[i];
+        if (salvage_find_id(salvage, label->id) == NULL) {
+            salvage_add(salvage->report, "bucket ");
+            salvage_add_quoted(salvage->report, label->name.data, label->name.size);
+            salvage_add(salvage->report,
+                        ": all keys: no page of it can be found; it is named by page %u, an old "
+                        "page of the bucket directory: empty, dropped since, or lost",
+                        label->pgno);
+            salvage_say(salvage->report, BTS_SALVAGE_LOST);
+        }
+    }
+}
+
 void salvage_tell(struct salvage *salvage)
 {
     uint64_t known = 0;
@@ -396,4 +413,5 @@ void salvage_tell(struct salvage *salvage)
     for (size_t i = 0; i < salvage->bucket_count; i++) {
         salvage_tell_bucket(salvage, &salvage->bucket[i]);
     }
+    salvage_tell_labels(salvage);
 }

@@ -121,6 +121,67 @@ void image_load(struct image *image, uint8_t *bytes, size_t size, bool newest)
     }
 }
 
+const struct image_entry *image_find(const struct image *image, const char *bucket,
+                                     const char *key)
+{
+    for (size_t i = 0; i < image->entry_count; i++) {
+        if (strcmp(image->entry[i].key, key) == 0 &&
+            strcmp(image->name[image->entry[i].bucket], bucket) == 0) {
+            return &image->entry[i];
+        }
+    }
+    return NULL;
+}
+
+const struct image_entry *image_nth(const struct image *image, const char *bucket, size_t nth)
+{
+    for (size_t i = 0; i < image->entry_count; i++) {
+        if (strcmp(image->name[image->entry[i].bucket], bucket) == 0 && nth-- == 0) {
+            return &image->entry[i];
+        }
+    }
+    harness_fail(__FILE__, __LINE__, "entry", "%s", bucket);
+}
+
+/* What stands in quotes behind `before` at the start of *text, which moves on. */
+static bool image_quoted(const char **text, const char *before, char *out, size_t room)
+{
+    size_t size = strlen(before);
+    const char *end;
+
+    if (strncmp(*text, before, size) != 0 || (*text)[size] != '"' ||
+        (end = strchr(*text + size + 1, '"')) == NULL || (size_t)(end - *text) > room) {
+        return false;
+    }
+    snprintf(out, room, "%.*s", (int)(end - *text - (long)size - 1), *text + size + 1);
+    *text = end + 1;
+    return true;
+}
+
+bool image_line_names(const char *line, const char *bucket, const char *key)
+{
+    char text[128];
+    bool has_low;
+
+    if (!image_quoted(&line, "bucket ", text, sizeof text) || strcmp(text, bucket) != 0) {
+        return false;
+    }
+    if (image_quoted(&line, ": value of key ", text, sizeof text)) {
+        return strcmp(text, key) == 0;
+    }
+    if (strncmp(line, ": all keys: ", 12) == 0) {
+        return true;
+    }
+    has_low = image_quoted(&line, ": keys from ", text, sizeof text);
+    if (has_low && strcmp(key, text) < 0) {
+        return false;
+    }
+    if (image_quoted(&line, has_low ? " to before " : ": keys before ", text, sizeof text)) {
+        return strcmp(key, text) < 0;
+    }
+    return has_low && strncmp(line, " on: ", 5) == 0;
+}
+
 void image_fini(struct image *image)
 {
     free(image->entry);

@@ -44,6 +44,17 @@ void image_write(const char *path, const uint8_t *bytes, size_t size);
 
 /* Takes the bytes over and walks the newest checkpoint, or (`newest`) the newest commit. */
 void image_load(struct image *image, uint8_t *bytes, size_t size, bool newest);
+/* The entry of a key, or NULL; the nth of a bucket. */
+const struct image_entry *image_find(const struct image *image, const char *bucket,
+                                     const char *key);
+const struct image_entry *image_nth(const struct image *image, const char *bucket, size_t nth);
+
+/*
+ * Whether a line of loss speaks for a key: "bucket "users": keys from "a" to
+ * before "b": ...", "... value of key "a" ...", or of all keys of the bucket.
+ */
+bool image_line_names(const char *line, const char *bucket, const char *key);
+
 /* Keeps the bytes. */
 void image_fini(struct image *image);
 
