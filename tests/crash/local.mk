@@ -64,3 +64,11 @@ soak-serial: btstored tests/crash/serializability
 	$(run_in_scratch) tests/crash/serializability 100000000
 
 .PHONY: check-kills check-serial soak-kills soak-serial
+
+# Seeded bugs of salvage; the test that must find them is tests/process/salvage.
+EXTRA_DIST += \
+	tests/crash/seeded/salvage_bad_leaf_is_skipped.patch \
+	tests/crash/seeded/salvage_beyond_what_is_lost.patch \
+	tests/crash/seeded/salvage_increments_what_is_lost.patch \
+	tests/crash/seeded/salvage_older_versions_win.patch \
+	tests/crash/seeded/salvage_writes_to_the_source.patch

@@ -173,3 +173,9 @@ unit_programs += tests/unit/test_pending_count
 tests_unit_test_pending_count_LDADD = $(client_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_store
 tests_unit_test_store_LDADD = $(client_libs) $(CHECK_LIBS)
+
+# salvage
+unit_programs += tests/unit/test_salvage_ranges
+tests_unit_test_salvage_ranges_LDADD = $(read_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_salvage_log
+tests_unit_test_salvage_log_LDADD = $(client_libs) $(CHECK_LIBS)
