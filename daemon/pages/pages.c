@@ -369,7 +369,10 @@ static const struct page_header *page_to_edit(const struct pages *pages, pgno_t 
         page_source_get(&pages->source, pgno, level, pages->txnid, error);
     struct bts_error fault;
 
-    if (page == NULL || page->txnid >= pages->first_txnid)
+    if (page == NULL || space_check_release(pages->space, pgno, 1,
+                                            page->txnid >= pages->first_txnid, error) != BTS_OK)
+        return NULL;
+    if (page->txnid >= pages->first_txnid)
         return page;
     if (page_check_edit(page, pages->page_size, &fault) == BTS_OK)
         return page;
@@ -387,6 +390,11 @@ enum bts_status pages_edit(struct pages *pages, pgno_t pgno, unsigned level,
 
     *page = NULL;
     if (found != NULL) {
+        const struct page_header *own = (const struct page_header *)found->data;
+
+        if (own->level != level) /* a hostile page led here: two pages share one */
+            return err_set(error, BTS_DAMAGED, "page %u: level %u, expected %u; run btstore check",
+                           pgno, own->level, level);
         status = edit_private(pages, found, error);
         if (status == BTS_OK)
             *page = (struct page_header *)found->data;
@@ -416,9 +424,12 @@ enum bts_status pages_free(struct pages *pages, pgno_t pgno, txnid_t born,
                            struct bts_error *error)
 {
     const struct private_page *found = private_table_find(&pages->table, pgno);
-    enum bts_status status = space_reserve(pages->space, 1, error);
+    enum bts_status status = space_check_release(pages->space, pgno, 1,
+                                                 born >= pages->first_txnid, error);
     uint64_t stamp;
 
+    if (status == BTS_OK)
+        status = space_reserve(pages->space, 1, error);
     if (status == BTS_OK && found != NULL)
         status = reserve_undo(pages, error);
     if (status != BTS_OK)
@@ -583,7 +594,10 @@ enum bts_status pages_free_run(struct pages *pages, pgno_t first, uint64_t lengt
         return BTS_DAMAGED;
     header = (const struct page_header *)(pages->source.base +
                                           ((size_t)first << pages->source.page_shift));
-    status = space_reserve(pages->space, 1, error);
+    status = space_check_release(pages->space, first, count,
+                                 header->txnid >= pages->first_txnid, error);
+    if (status == BTS_OK)
+        status = space_reserve(pages->space, 1, error);
     if (status == BTS_OK)
         space_release(pages->space, first, count, header->txnid);
     return status;
