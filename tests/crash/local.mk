@@ -23,3 +23,10 @@ check-bitflip: $(bitflip_programs)
 soak-bitflip: $(bitflip_programs)
 	tests/crash/bitflip --every 1
 .PHONY: check-bitflip soak-bitflip
+
+EXTRA_DIST += \
+	tests/crash/seeded/bitflip_leaf_crc.patch \
+	tests/crash/seeded/bitflip_log_header.patch \
+	tests/crash/seeded/bitflip_mark_first.patch \
+	tests/crash/seeded/bitflip_run_crc.patch \
+	tests/crash/seeded/bitflip_second_meta.patch
