@@ -16,8 +16,8 @@
  *  (3) A page's type and level are what the descent expects, and it is no
  *      younger than the page that led to it: anything else is damage.
  *  (4) Private pages are whole, for the process built them itself; but what
- *      leads to one may be a hostile page, so level, type and birth are held
- *      against what is expected as well.
+ *      leads to one may be a hostile page, so its level and birth, and of a run
+ *      its type and length, are held against what is expected.
  */
 #ifndef READ_PAGE_SOURCE_H
 #define READ_PAGE_SOURCE_H
