@@ -23,6 +23,7 @@ src_client_libclient_la_SOURCES = \
 	src/client/stat.c \
 	src/client/store.c src/client/store.h \
 	src/client/store_check.c \
+	src/client/store_check_twice.c src/client/store_check_twice.h \
 	src/client/tool.c src/client/tool.h \
 	src/client/wait.c \
 	src/client/write.c
