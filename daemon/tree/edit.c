@@ -225,6 +225,19 @@ enum bts_status edit_free_run(struct tree *tree, const struct leaf_entry *entry,
     return status;
 }
 
+enum bts_status edit_check_empty(const struct tree *tree, struct bts_error *error)
+{
+    const struct bucket_record *record = &tree->record;
+
+    if (record->id != BUCKET_ID_DIRECTORY &&
+        (record->entry_count != 0 || record->leaf_pages != 0 || record->inner_pages != 0 ||
+         record->run_pages != 0)) {
+        return err_set(error, BTS_DAMAGED, "bucket %u: its record counts entries or pages that "
+                       "it does not have; run btstore check", record->id);
+    }
+    return BTS_OK;
+}
+
 void edit_reset_page(struct page_header *page, size_t page_size)
 {
     page_init(page, page_size, (enum page_type)page->type, page->level, page->pgno, page->bucket,

@@ -90,6 +90,13 @@ BTS_MUST_USE enum bts_status edit_free_page(struct tree *tree, const struct page
 BTS_MUST_USE enum bts_status edit_free_run(struct tree *tree, const struct leaf_entry *entry,
                                            struct bts_error *error);
 
+/*
+ * To be called of a tree that has become empty.  BTS_DAMAGED: its record still
+ * counts something, so it was wrong when it was read (those of the directory,
+ * which nobody needs, aside).
+ */
+BTS_MUST_USE enum bts_status edit_check_empty(const struct tree *tree, struct bts_error *error);
+
 /* Empties a private page: type, level, number and bucket stay. */
 void edit_reset_page(struct page_header *page, size_t page_size);
 
