@@ -16,6 +16,7 @@
 #include "fuzz.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -50,17 +51,32 @@ static const uint8_t *fuzz_data;  /* at work */
 static size_t fuzz_size;
 static char fuzz_kept[4096];      /* where it is left if it breaks something; "": it is a file */
 
-/* Only what a signal handler may do. */
+/* How an input ends the program; where a sanitizer watches it says more, and itself. */
+static const int fuzz_signals[] = {
+    SIGABRT,
+#if !BTS_SANITIZER
+    SIGSEGV, SIGBUS, SIGFPE,
+#endif
+};
+
+static void fuzz_say(const char *text)
+{
+    if (write(STDERR_FILENO, text, strlen(text)) < 0) {
+        return; /* nobody listens */
+    }
+}
+
+/* Keeps the input; does only what a signal handler may do. */
 static void fuzz_keep(int signal_number)
 {
-    FILE *file = fuzz_kept[0] != '\0' ? fopen(fuzz_kept, "wb") : NULL;
+    int fd = fuzz_kept[0] != '\0' ? open(fuzz_kept, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
 
-    signal(signal_number, SIG_DFL);
-    if (file != NULL) {
-        fwrite(fuzz_data, 1, fuzz_size, file);
-        fclose(file);
-        fprintf(stderr, "the input is %s\n", fuzz_kept);
+    if (fd >= 0 && write(fd, fuzz_data, fuzz_size) == (ssize_t)fuzz_size) {
+        fuzz_say("the input is ");
+        fuzz_say(fuzz_kept);
+        fuzz_say("\n");
     }
+    signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
 
@@ -234,7 +250,9 @@ static int fuzz_rounds(const char *program, unsigned long rounds, double seconds
         return EXIT_FAILURE;
     }
     snprintf(fuzz_kept, sizeof(fuzz_kept), "%s/%s.crash", folder != NULL ? folder : ".", name);
-    signal(SIGABRT, fuzz_keep);
+    for (size_t i = 0; i < sizeof(fuzz_signals) / sizeof(fuzz_signals[0]); i++) {
+        signal(fuzz_signals[i], fuzz_keep);
+    }
     readable = fuzz_add_folder(strncmp(name, "fuzz_", 5) == 0 ? name + 5 : name, data);
     fuzz_add_seeds(data);
     for (unsigned i = 0; i < fuzz_corpus_count; i++) {

@@ -32,6 +32,7 @@
 static const uint8_t log_uuid[16] = "fuzz fuzz fuzz!";
 static uint8_t log_bytes[LOG_SIZE];
 static size_t log_size;
+static size_t log_last; /* where the last frame begins */
 
 /* A record of the input. */
 struct log_piece {
@@ -79,6 +80,7 @@ static void log_seal(size_t at, uint64_t epoch, txnid_t txnid, txnid_t durable, 
     uint8_t *frame = log_bytes + at;
     size_t most = LOG_SIZE - at - PENDING_FRAME_HEADER_SIZE;
 
+    log_last = at;
     body_size = body_size < most ? body_size : most;
     bytes_store_u32(frame, (uint32_t)body_size);
     bytes_store_u64(frame + 8, epoch);
@@ -95,7 +97,8 @@ static void log_frame(const struct log_piece *piece)
     static const uint8_t value[64];
     size_t at = log_place(piece);
     txnid_t txnid = LOG_TXNID + 1 + piece->b % 32;
-    size_t lengths[] = {0, 1, 4000, 4056, 4057, 8000, 30000, 61400, 61399, 65000, piece->b >> 10};
+    size_t left = LOG_SEGMENT - at % LOG_SEGMENT - PENDING_FRAME_HEADER_SIZE;
+    size_t lengths[] = {0, 1, 4000, 4056, 4057, 8000, 61400, 61399, piece->b >> 10, left, left - 9};
     size_t body_size = lengths[piece->b / 32 % (sizeof(lengths) / sizeof(lengths[0]))];
     struct batch batch = {0};
     size_t size;
@@ -141,15 +144,18 @@ static void (*const log_pieces[])(const struct log_piece *piece) = {
 
 /* ---- claims --------------------------------------------------------------------------- */
 
+/* To be called behind the pieces. */
 static struct pending_claim log_claim(const uint8_t *data)
 {
     uint32_t place = bytes_load_u32(data + 4);
     struct pending_claim claim = {.clean = data[0] % 16 == 15,
                                   .epoch = LOG_EPOCH + data[1] % 8 / 7,
-                                  .position = place % 8 * PENDING_BLOCK + place / 8 % 4 * LOG_SEGMENT,
                                   .txnid = LOG_TXNID + data[3] % 4};
 
-    if (data[2] % 4 == 3) { /* anything */
+    claim.position = place % 8 * PENDING_BLOCK + place / 8 % 4 * LOG_SEGMENT;
+    if (data[2] % 4 == 1) { /* right at a frame, wherever that is */
+        claim.position = log_last % LOG_SEGMENT + data[3] / 4 % 4 * LOG_SEGMENT;
+    } else if (data[2] % 4 == 3) { /* anything */
         claim.position = place;
     } else if (data[2] % 16 == 2) {
         claim.position = UINT64_MAX - place;
@@ -259,9 +265,10 @@ static void log_use(const struct pending_claim *claim)
     next.position = log.start;
     pending_log_close(&log);
     if (begun) {
-        FUZZ_PROMISE(log_read(&log, &next, &again));
-        FUZZ_PROMISE(again.frame_count >= 1); /* more where frames of the future lay around */
-        pending_log_close(&log);
+        if (log_read(&log, &next, &again)) { /* else frames behind a gap tell of an older file */
+            FUZZ_PROMISE(again.frame_count >= 1); /* and of the future there may be more */
+            pending_log_close(&log);
+        }
         if (!claim->clean) { /* a clean one knows nothing of newer frames */
             FUZZ_PROMISE(!log_read(&log, claim, &again) ||
                          (again.frame_count == found.frame_count &&
@@ -279,13 +286,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     memset(log_bytes, 0, sizeof(log_bytes));
     log_size = LOG_SIZE;
-    claim = log_claim(data);
+    log_last = PENDING_BLOCK;
     for (size_t i = 8; i + 8 <= size && i < 8 * LOG_PIECES_MAX; i += 8) {
         struct log_piece piece = {data[i] % (sizeof(log_pieces) / sizeof(log_pieces[0])),
                                   data[i + 1], bytes_load_u16(data + i + 2),
                                   bytes_load_u32(data + i + 4)};
         log_pieces[piece.kind](&piece);
     }
+    claim = log_claim(data);
     folder_write(folder_pending(), log_bytes, log_size);
     log_use(&claim);
     return 0;

@@ -65,7 +65,7 @@ tests_fuzz_fuzz_pending_log_SOURCES = tests/fuzz/fuzz_pending_log.c $(fuzz_main)
 	tests/fuzz/fuzz_folder.c tests/fuzz/fuzz_folder.h
 tests_fuzz_fuzz_pending_log_LDADD = $(commit_libs)
 
-EXTRA_DIST += tests/fuzz/guided.mk tests/fuzz/run_guided tests/fuzz/corpus
+EXTRA_DIST += tests/fuzz/guided.mk tests/fuzz/run_guided tests/fuzz/resp.dict tests/fuzz/corpus
 
 run_guided = BTS_SRCDIR='$(abs_top_srcdir)' BTS_BUILDDIR='$(abs_top_builddir)' \
 	$(SHELL) $(srcdir)/tests/fuzz/run_guided
