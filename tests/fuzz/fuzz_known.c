@@ -37,13 +37,13 @@ void known_end(void)
 }
 
 /* What an input that was cut short had in hand is lost; the sanitizers ask for this. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return sizeof(known) > 0 ? "leak:LLVMFuzzerTestOneInput\n" : "";
 }
 
-const char *__lsan_default_options(void);
+__attribute__((visibility("default"))) const char *__lsan_default_options(void);
 const char *__lsan_default_options(void)
 {
     return "print_suppressions=0";
