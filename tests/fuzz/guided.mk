@@ -15,7 +15,7 @@ FUZZ_LIBS = -lurcu-bp -lurcu-common
 rooms = src/base src/format src/read src/client daemon/pages daemon/tree daemon/commit
 sources = $(foreach room,$(rooms),$(patsubst $(SRCDIR)/%,%,$(wildcard $(SRCDIR)/$(room)/*.c)))
 # What targets share: all of tests/fuzz but the targets and the other driver.
-shared = fuzz_main fuzz_oracle fuzz_sequence fuzz_walk fuzz_folder fuzz_serve fuzz_store fuzz_store_edit fuzz_known
+shared = fuzz_main fuzz_oracle fuzz_sequence fuzz_walk fuzz_folder fuzz_serve fuzz_store fuzz_store_edit
 targets = $(filter-out $(shared),$(basename $(notdir $(wildcard $(SRCDIR)/tests/fuzz/fuzz_*.c))))
 sources += $(patsubst $(SRCDIR)/%,%,$(wildcard $(patsubst %,$(SRCDIR)/tests/fuzz/%.c,\
 	$(filter-out fuzz_main,$(shared)))))
@@ -30,9 +30,13 @@ guessed = batch meta pending_frame resp_request resp_reply
 $(patsubst %,$(OUT)/src/format/%.o,$(guessed)): TRACE =
 TRACE = -fno-sanitize-coverage=trace-cmp
 
-$(OUT)/%.o: $(SRCDIR)/%.c
+# Any header may concern any object: they are few, and soon compiled.
+headers = $(shell find $(SRCDIR)/include $(SRCDIR)/src $(SRCDIR)/daemon $(SRCDIR)/tests/fuzz \
+	$(SRCDIR)/tests/unit -name '*.h')
+
+$(OUT)/%.o: $(SRCDIR)/%.c $(headers)
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(TRACE) $(FUZZ_CPPFLAGS) -MMD -c -o $@ $<
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link $(TRACE) $(FUZZ_CPPFLAGS) -c -o $@ $<
 
 $(OUT)/fuzzed.a: $(objects)
 	@rm -f $@
@@ -49,4 +53,3 @@ probe:
 
 .PHONY: all probe
 .SECONDARY:
--include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -57,7 +57,7 @@ tests_fuzz_fuzz_file_LDADD = src/client/libclient.la $(commit_libs)
 
 fuzz_programs += tests/fuzz/fuzz_recover
 tests_fuzz_fuzz_recover_SOURCES = tests/fuzz/fuzz_recover.c $(fuzz_main) $(fuzz_serve) \
-	$(fuzz_store) tests/fuzz/fuzz_oracle.c tests/fuzz/fuzz_known.c tests/fuzz/fuzz_known.h
+	$(fuzz_store) tests/fuzz/fuzz_oracle.c
 tests_fuzz_fuzz_recover_LDADD = $(commit_libs)
 
 fuzz_programs += tests/fuzz/fuzz_pending_log
