@@ -160,7 +160,14 @@ enum bts_status edit_peek(const struct edit_path *path, unsigned at, unsigned in
 
     *child = page_source_get(path->source, inner_children(page)[index], edit_level(path, at + 1),
                              page->txnid, error);
-    return *child != NULL ? BTS_OK : BTS_DAMAGED;
+    if (*child == NULL) {
+        return BTS_DAMAGED;
+    }
+    if ((*child)->pgno == path->step[at + 1].page->pgno) { /* it would be merged with itself */
+        return err_set(error, BTS_DAMAGED, "page %u: two neighbours in page %u are this page; "
+                       "run btstore check", (*child)->pgno, page->pgno);
+    }
+    return BTS_OK;
 }
 
 enum bts_status edit_own_child(struct edit_path *path, unsigned at, unsigned index,

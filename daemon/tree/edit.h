@@ -67,7 +67,7 @@ BTS_MUST_USE enum bts_status edit_seek(struct edit_path *path, struct tree *tree
 BTS_MUST_USE enum bts_status edit_own(struct edit_path *path, unsigned at,
                                       struct page_header **page, struct bts_error *error);
 
-/* Child `index` of the page of step `at`, to look at. */
+/* Child `index` of the page of step `at`, beside the one on the path, to look at. */
 BTS_MUST_USE enum bts_status edit_peek(const struct edit_path *path, unsigned at, unsigned index,
                                        const struct page_header **child, struct bts_error *error);
 
