@@ -387,8 +387,6 @@ enum bts_status pages_edit(struct pages *pages, pgno_t pgno, unsigned level,
 
     *page = NULL;
     if (found != NULL) {
-        if (page_source_get(&pages->source, pgno, level, pages->txnid, error) == NULL)
-            return BTS_DAMAGED; /* of another kind */
         status = edit_private(pages, found, error);
         if (status == BTS_OK)
             *page = (struct page_header *)found->data;
@@ -403,10 +401,7 @@ enum bts_status pages_edit(struct pages *pages, pgno_t pgno, unsigned level,
     if (status == BTS_OK && old->txnid != pages->txnid) {
         status = space_claim(pages->space, &fresh, error);
         if (status == BTS_OK)
-            status = space_release(pages->space, pgno, 1, old->txnid, error);
-    } else if (status == BTS_OK && !space_is_held(pages->space, pgno)) {
-        status = err_set(error, BTS_DAMAGED, "page %u: born in transaction %llu, which did not "
-                         "make it; run btstore check", pgno, (unsigned long long)old->txnid);
+            space_release(pages->space, pgno, 1, old->txnid);
     }
     if (status != BTS_OK)
         return status;
@@ -426,8 +421,6 @@ enum bts_status pages_free(struct pages *pages, pgno_t pgno, txnid_t born,
 
     if (status == BTS_OK && found != NULL)
         status = reserve_undo(pages, error);
-    if (status == BTS_OK)
-        status = space_release(pages->space, pgno, 1, born, error);
     if (status != BTS_OK)
         return status;
     if (found != NULL) {
@@ -440,6 +433,7 @@ enum bts_status pages_free(struct pages *pages, pgno_t pgno, txnid_t born,
         else
             give_buffer(pages, data);
     }
+    space_release(pages->space, pgno, 1, born);
     return BTS_OK;
 }
 
@@ -590,6 +584,7 @@ enum bts_status pages_free_run(struct pages *pages, pgno_t first, uint64_t lengt
     header = (const struct page_header *)(pages->source.base +
                                           ((size_t)first << pages->source.page_shift));
     status = space_reserve(pages->space, 1, error);
-    return status == BTS_OK ? space_release(pages->space, first, count, header->txnid, error)
-                            : status;
+    if (status == BTS_OK)
+        space_release(pages->space, first, count, header->txnid);
+    return status;
 }

@@ -34,31 +34,6 @@ static void set_live(struct space *space, pgno_t first, pgno_t count, bool live)
     space->live += live ? (int64_t)count : -(int64_t)count;
 }
 
-static void set_held(struct space *space, const struct space_entry *entry, bool held)
-{
-    for (pgno_t p = entry->first; p < entry->first + entry->count; p++) {
-        pgno_t i;
-        struct space_group *group = space_group_of(space, p, &i);
-
-        assert(space_bit_get(group->held, i) != held);
-        if (held)
-            space_bit_set(group->held, i);
-        else
-            space_bit_clear(group->held, i);
-    }
-}
-
-bool space_is_held(const struct space *space, pgno_t pgno)
-{
-    pgno_t i;
-    const struct space_group *group;
-
-    if (pgno >= space->page_count)
-        return false;
-    group = space_group_of(space, pgno, &i);
-    return space_bit_get(group->held, i);
-}
-
 bool space_is_live(const struct space *space, pgno_t pgno)
 {
     pgno_t i;
@@ -93,12 +68,11 @@ static enum bts_status ensure_groups(struct space *space, uint64_t page_count,
         pgno_t fixed = space->group_count == 0 ? 4 : 2;
 
         memset(group, 0, sizeof *group);
-        group->live = calloc(3, bytes);
+        group->live = calloc(2, bytes);
         if (group->live == NULL)
             return err_set(error, BTS_NO_MEMORY, "space: out of memory for group %u",
                            space->group_count);
         group->free = group->live + bytes;
-        group->held = group->free + bytes;
         for (pgno_t i = 0; i < fixed; i++)
             space_bit_set(group->live, i);
         group->dirty = true;
@@ -166,7 +140,6 @@ void space_load_group(struct space *space, uint32_t group, const uint8_t *bits)
             continue;
         space_clear_free(space, p, 1);
         set_live(space, p, 1, true);
-        set_held(space, &(struct space_entry){.first = p, .count = 1}, true);
     }
     space->groups[group].dirty = false;
 }
@@ -244,10 +217,9 @@ static struct space_work *work_of(struct space *space)
 static void note_claim(struct space *space, pgno_t first, pgno_t count, enum claim_source source)
 {
     struct space_list *claims = &work_of(space)->claims;
-    struct space_entry claim = {.first = first, .count = count, .source = source};
 
-    claims->entries[claims->count++] = claim;
-    set_held(space, &claim, true);
+    claims->entries[claims->count++] =
+        (struct space_entry){.first = first, .count = count, .source = source};
     space->unborn += count;
 }
 
@@ -304,22 +276,13 @@ enum bts_status space_reserve(struct space *space, size_t count, struct bts_erro
     return status == BTS_OK ? space_list_reserve(&space->limbo.fresh, open, error) : status;
 }
 
-enum bts_status space_release(struct space *space, pgno_t first, pgno_t count, txnid_t born,
-                              struct bts_error *error)
+void space_release(struct space *space, pgno_t first, pgno_t count, txnid_t born)
 {
     struct space_list *releases = &work_of(space)->releases;
-    struct space_entry release = {
-        .first = first, .count = count, .born = born, .freed = work_of(space)->txnid};
 
     assert(releases->count < releases->room);
-    for (pgno_t i = 0; i < count; i++) {
-        if (!space_is_held(space, first + i))
-            return err_set(error, BTS_DAMAGED, "page %u: is in use, but the space map says that "
-                           "it is free, or it is used twice; run btstore check", first + i);
-    }
-    set_held(space, &release, false);
-    releases->entries[releases->count++] = release;
-    return BTS_OK;
+    releases->entries[releases->count++] = (struct space_entry){
+        .first = first, .count = count, .born = born, .freed = work_of(space)->txnid};
 }
 
 struct space_savepoint space_savepoint(const struct space *space)
@@ -347,12 +310,9 @@ void space_undo(struct space *space, const struct space_savepoint *savepoint)
 {
     struct space_work *work = work_of(space);
 
-    while (work->releases.count > savepoint->releases)
-        set_held(space, &work->releases.entries[--work->releases.count], true);
     while (work->claims.count > savepoint->claims) {
         const struct space_entry *claim = &work->claims.entries[--work->claims.count];
 
-        set_held(space, claim, false);
         space->unborn -= claim->count;
         if (claim->source == CLAIM_HOT && space->hot_count < SPACE_HOT_MAX)
             space->hot[space->hot_count++] = claim->first;
@@ -361,6 +321,7 @@ void space_undo(struct space *space, const struct space_savepoint *savepoint)
     }
     space->extent_next = space->extent_end = 0;
     space->search_again = 0;
+    work->releases.count = savepoint->releases;
     lower_mark(space, savepoint->page_count);
 }
 
@@ -474,8 +435,6 @@ void space_check(const struct space *space)
     uint64_t live = 0;
     uint64_t free_pages = 0;
     uint64_t in_flight = 0;
-    uint64_t held = 0;
-    uint64_t released = 0;
 
     for (pgno_t p = 0; p < space->page_count; p++) {
         pgno_t i;
@@ -483,14 +442,12 @@ void space_check(const struct space *space)
 
         if (space_map_is_fixed(p, space->page_size)) {
             assert(space_bit_get(group->live, i) && !space_bit_get(group->free, i));
-            assert(!space_bit_get(group->held, i));
             fixed++;
             continue;
         }
         assert(!(space_bit_get(group->live, i) && space_bit_get(group->free, i)));
         live += space_bit_get(group->live, i);
         free_pages += space_bit_get(group->free, i);
-        held += space_bit_get(group->held, i);
     }
     assert(live == (uint64_t)space->live);
     assert(free_pages == space->free);
@@ -498,16 +455,7 @@ void space_check(const struct space *space)
         assert(!space_is_free(space, space->hot[h]) && !space_is_live(space, space->hot[h]));
     in_flight = space->unborn + space->limbo.pages + space->hot_count;
     assert(fixed + live + free_pages + in_flight == space->page_count);
-    for (size_t w = 0; w < space->work_count; w++) {
-        const struct space_list *list =
-            &space->works[(space->work_first + w) % SPACE_GROUPS_MAX].releases;
-        for (size_t i = 0; i < list->count; i++)
-            released += list->entries[i].count;
-    }
-    assert(held + released == live + space->unborn);
     limbo_check(space);
     (void)fixed;
     (void)in_flight;
-    (void)held;
-    (void)released;
 }

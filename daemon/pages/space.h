@@ -77,13 +77,8 @@ BTS_MUST_USE enum bts_status space_claim(struct space *space, pgno_t *pgno,
                                          struct bts_error *error);
 BTS_MUST_USE enum bts_status space_claim_run(struct space *space, pgno_t count, pgno_t *first,
                                              struct bts_error *error);
-/*
- * Frees pages born in `born`.  Room for the entry was reserved by the claim: see
- * space_reserve.  BTS_DAMAGED: one of them is free, or was released already (a
- * file whose map lies, or where two ways lead to a page); nothing happened.
- */
-BTS_MUST_USE enum bts_status space_release(struct space *space, pgno_t first, pgno_t count,
-                                           txnid_t born, struct bts_error *error);
+/* Frees pages born in `born`.  Room for the entry was reserved by the claim: see space_reserve. */
+void space_release(struct space *space, pgno_t first, pgno_t count, txnid_t born);
 /* Makes sure that `count` releases will not need memory.  BTS_NO_MEMORY. */
 BTS_MUST_USE enum bts_status space_reserve(struct space *space, size_t count,
                                            struct bts_error *error);
@@ -139,9 +134,6 @@ uint64_t space_retained_pages(const struct space *space, txnid_t txnid);
 
 /* Asserts that the sets are disjoint and complete; for tests. */
 void space_check(const struct space *space);
-
-/* Whether a page is in use as the group at work sees it: space_release would take it. */
-bool space_is_held(const struct space *space, pgno_t pgno);
 
 /* Whether a page is live in the newest published state (for btstore check online and tests). */
 bool space_is_live(const struct space *space, pgno_t pgno);

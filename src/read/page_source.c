@@ -131,16 +131,6 @@ const struct page_header *page_source_verify(const struct page_source *source, p
     return page != NULL ? page : page_source_refuse(pgno, &why, error);
 }
 
-const struct page_header *page_source_refuse_private(const struct page_header *page, pgno_t pgno,
-                                                     unsigned level, struct bts_error *error)
-{
-    struct bts_error why;
-
-    if (page_source_check_kind(page, level, &why) == BTS_OK)
-        return page;
-    return page_source_refuse(pgno, &why, error);
-}
-
 /* The run, if all of it lies in the file and was checked since it was born. */
 static const struct page_header *page_source_known_run(const struct page_source *source,
                                                        pgno_t pgno, uint64_t length,
@@ -169,8 +159,6 @@ const uint8_t *page_source_run(const struct page_source *source, pgno_t pgno, ui
 
     if (source->private_page != NULL)
         page = source->private_page(source->private_context, pgno);
-    if (page != NULL && page_source_check_run_kind(page, length, &why) != BTS_OK)
-        return page_source_refuse(pgno, &why, error);
     if (page == NULL)
         page = page_source_known_run(source, pgno, length, born_max);
     if (page == NULL)

@@ -15,8 +15,7 @@
  *  (2) No page at or above *page_count or page_limit is touched.
  *  (3) A page's type and level are what the descent expects, and it is no
  *      younger than the page that led to it: anything else is damage.
- *  (4) Private pages are not checked but for their kind: the process built them
- *      itself, yet a file whose space map lies leads to them from elsewhere.
+ *  (4) Private pages are not checked: the process built them itself.
  */
 #ifndef READ_PAGE_SOURCE_H
 #define READ_PAGE_SOURCE_H
@@ -47,10 +46,6 @@ const struct page_header *page_source_verify(const struct page_source *source, p
                                              unsigned level, txnid_t born_max,
                                              struct bts_error *error);
 
-/* A private page of another kind than the descent expects: NULL, the text names it. */
-const struct page_header *page_source_refuse_private(const struct page_header *page, pgno_t pgno,
-                                                     unsigned level, struct bts_error *error);
-
 /*
  * The page `pgno`, a leaf (level 0) or inner page of that level, born at
  * `born_max` or before.  NULL: BTS_DAMAGED, the text names the page.
@@ -59,19 +54,16 @@ static inline const struct page_header *page_source_get(const struct page_source
                                                         pgno_t pgno, unsigned level,
                                                         txnid_t born_max, struct bts_error *error)
 {
-    uint8_t type = level == 0 ? PAGE_LEAF : PAGE_INNER;
-
     if (__builtin_expect(source->private_page != NULL, 0)) {
-        const struct page_header *page = source->private_page(source->private_context, pgno);
+        const void *page = source->private_page(source->private_context, pgno);
         if (page != NULL)
-            return page->type == type && page->level == level
-                       ? page
-                       : page_source_refuse_private(page, pgno, level, error);
+            return page;
     }
     if (__builtin_expect(pgno < source->page_limit, 1)) {
         const struct page_header *page =
             (const struct page_header *)(source->base + ((size_t)pgno << source->page_shift));
         uint32_t mark = atomic_load_explicit(&source->verified[pgno], memory_order_relaxed);
+        uint8_t type = level == 0 ? PAGE_LEAF : PAGE_INNER;
 
         /* mark != 0 means that the page lies within the file: it may be touched. */
         if (__builtin_expect(mark != 0 && mark == (uint32_t)page->txnid && page->type == type &&

@@ -269,39 +269,18 @@ static const void *find_private(const void *context, pgno_t pgno)
 
 START_TEST(private_pages_come_first_and_are_not_checked)
 {
-    static struct page_header copy = {.type = PAGE_LEAF};
+    static struct page_header copy;
     pgno_t pgno = one_leaf();
     struct private_page one = {pgno, &copy};
 
     build.source.private_page = find_private;
     build.source.private_context = &one;
     ck_assert_ptr_eq(page_source_get(&build.source, pgno, 0, 10, NULL), &copy);
-    copy = (struct page_header){.type = PAGE_RUN, .run_length = 5};
     ck_assert_ptr_eq(page_source_run(&build.source, pgno, 5, 10, NULL),
                      (const uint8_t *)&copy + PAGE_HEADER_SIZE);
     ck_assert_uint_eq(mark_of(pgno), 0);
     one.pgno = 50;
     ck_assert_ptr_eq(page_source_get(&build.source, pgno, 0, 10, NULL), build_page(&build, pgno));
-    build_fini(&build);
-}
-END_TEST
-
-/* A space map that says "free" of a page in use lets a new page take its number. */
-START_TEST(a_private_page_of_another_kind_is_damage)
-{
-    static struct page_header copy = {.type = PAGE_INNER, .level = 1};
-    pgno_t pgno = one_leaf();
-    struct private_page one = {pgno, &copy};
-    struct bts_error error;
-
-    build.source.private_page = find_private;
-    build.source.private_context = &one;
-    ck_assert_ptr_null(page_source_get(&build.source, pgno, 0, 10, &error));
-    ck_assert_ptr_nonnull(strstr(error.text, "type 3 of level 1, expected type 4 of level 0"));
-    ck_assert_ptr_null(page_source_get(&build.source, pgno, 2, 10, &error));
-    ck_assert_ptr_null(page_source_run(&build.source, pgno, 50000, 10, &error));
-    ck_assert_ptr_nonnull(strstr(error.text, "type 3, expected a run"));
-    ck_assert_ptr_eq(page_source_get(&build.source, pgno, 1, 10, NULL), &copy);
     build_fini(&build);
 }
 END_TEST
@@ -331,6 +310,5 @@ int main(void)
                     a_run_of_another_length_or_birth_is_damage, a_leaf_is_no_run,
                     a_run_that_reaches_beyond_the_store_is_not_touched,
                     private_pages_come_first_and_are_not_checked,
-                    a_private_page_of_another_kind_is_damage,
                     a_page_marked_by_its_writer_is_taken_as_it_is);
 }

@@ -135,7 +135,7 @@ static void release(void)
     page = model.held[i];
     model.held[i] = model.held[--model.held_count];
     ck_assert_int_eq(space_reserve(model.space, 1, NULL), BTS_OK);
-    ck_assert_int_eq(space_release(model.space, page.first, page.count, page.born, NULL), BTS_OK);
+    space_release(model.space, page.first, page.count, page.born);
     for (pgno_t p = page.first; p < page.first + page.count; p++)
         model.freed[p] = model.txnid;
 }
@@ -356,8 +356,7 @@ START_TEST(overwriting_the_same_page_for_ever_needs_few_pages)
 
             memmove(model.held, model.held + 1, --model.held_count * sizeof *model.held);
             ck_assert_int_eq(space_reserve(model.space, 1, NULL), BTS_OK);
-            ck_assert_int_eq(space_release(model.space, page.first, page.count, page.born, NULL),
-                             BTS_OK);
+            space_release(model.space, page.first, page.count, page.born);
             for (pgno_t p = page.first; p < page.first + page.count; p++)
                 model.freed[p] = model.txnid;
         }
@@ -405,42 +404,6 @@ START_TEST(a_sleeping_reader_holds_its_own_state_only)
     ck_assert_uint_le(space_retained_pages(model.space, 1), 100);
     settle(groups);
     ck_assert_uint_eq(space_stat(model.space).limbo, 0);
-    end_store();
-}
-END_TEST
-
-/* A file may lie: the map says free, or two trees lead to one page. */
-START_TEST(a_page_that_is_not_in_use_is_not_released)
-{
-    uint8_t bits[4064] = {0xff};
-    struct space_savepoint savepoint;
-    struct bts_error error;
-    pgno_t pgno = 0;
-
-    begin_store();
-    space_destroy(model.space);
-    ck_assert_int_eq(space_create(4096, &model.space, NULL), BTS_OK);
-    ck_assert_int_eq(space_load(model.space, 500, 10, NULL), BTS_OK);
-    space_load_group(model.space, 0, bits);
-    space_group_begin(model.space, 11);
-    ck_assert_int_eq(space_claim(model.space, &pgno, NULL), BTS_OK);
-    savepoint = space_savepoint(model.space);
-    ck_assert_int_eq(space_reserve(model.space, 20, NULL), BTS_OK);
-    ck_assert_int_eq(space_release(model.space, 4, 2, 1, NULL), BTS_OK);
-    ck_assert_int_eq(space_release(model.space, pgno, 1, 11, NULL), BTS_OK);
-    ck_assert_int_eq(space_release(model.space, 5, 1, 1, &error), BTS_DAMAGED); /* twice */
-    ck_assert_ptr_nonnull(strstr(error.text, "page 5: is in use, but"));
-    ck_assert_int_eq(space_release(model.space, 7, 2, 1, &error), BTS_DAMAGED); /* 8 is free */
-    ck_assert_int_eq(space_release(model.space, pgno, 1, 11, NULL), BTS_DAMAGED);
-    ck_assert_int_eq(space_release(model.space, 0, 1, 1, NULL), BTS_DAMAGED); /* a meta */
-    ck_assert_int_eq(space_release(model.space, 500000, 1, 1, NULL), BTS_DAMAGED);
-    space_check(model.space);
-    space_undo(model.space, &savepoint);
-    space_check(model.space);
-    ck_assert_int_eq(space_release(model.space, 4, 2, 1, NULL), BTS_OK); /* was taken back */
-    space_group_end(model.space);
-    space_published(model.space, 11);
-    space_check(model.space);
     end_store();
 }
 END_TEST
@@ -504,6 +467,5 @@ int main(void)
                     every_page_comes_back_when_nobody_holds_it,
                     overwriting_the_same_page_for_ever_needs_few_pages,
                     a_sleeping_reader_holds_its_own_state_only,
-                    a_page_that_is_not_in_use_is_not_released,
                     a_held_space_claims_nothing_below_its_mark, map_pages_are_never_claimed);
 }
