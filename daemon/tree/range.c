@@ -177,7 +177,8 @@ static enum bts_status range_step(struct tree *tree, struct bts_bytes from, stru
     *done = false;
     range_find_part(&path, to, &part, &whole);
     if (whole) {
-        return tree_clear(tree, error);
+        status = tree_clear(tree, error);
+        return status == BTS_OK ? edit_check_empty(tree, error) : status;
     }
     return part.at + 1 < path.depth ? range_free_children(&path, &part, error)
                                     : range_remove_entries(&path, to, error);

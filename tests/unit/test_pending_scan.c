@@ -229,6 +229,25 @@ START_TEST(a_log_that_is_newer_than_the_store_is_refused)
 }
 END_TEST
 
+/* A frame there, long enough, led the walk over the end of its segment. */
+START_TEST(a_position_where_no_frame_can_begin_is_refused)
+{
+    uint64_t start;
+    struct pending_claim claim;
+    struct bts_error error;
+
+    pending_setup();
+    pending_reopen();
+    pending_begin(7, 1);
+    start = pending_log_position(&pending_log_file);
+    pending_append_many(1, 3, 5000);
+    claim = pending_claim_at(7, start + 100, 0);
+    ck_assert_int_eq(pending_scan(&claim, &error), BTS_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(error.text, "where no frame can begin"));
+    pending_teardown();
+}
+END_TEST
+
 START_TEST(another_file_in_its_place_is_refused)
 {
     struct bts_error error;
@@ -254,5 +273,6 @@ int main(void)
         a_lost_segment_is_told,
         a_last_segment_whose_header_rotted_is_told, a_missing_log_is_refused,
         a_log_of_another_store_is_refused_and_left_alone,
-        a_log_that_is_newer_than_the_store_is_refused, another_file_in_its_place_is_refused);
+        a_log_that_is_newer_than_the_store_is_refused,
+        a_position_where_no_frame_can_begin_is_refused, another_file_in_its_place_is_refused);
 }
