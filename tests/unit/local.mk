@@ -136,6 +136,10 @@ tests_unit_test_apply_undo_SOURCES = tests/unit/test_apply_undo.c $(writer_fixtu
 tests_unit_test_apply_undo_LDFLAGS = $(AM_LDFLAGS) $(failing_malloc_ldflags)
 tests_unit_test_apply_undo_LDADD = $(tree_libs) $(CHECK_LIBS)
 
+unit_programs += tests/unit/test_tree_damage
+tests_unit_test_tree_damage_SOURCES = tests/unit/test_tree_damage.c $(writer_fixture)
+tests_unit_test_tree_damage_LDADD = $(tree_libs) $(CHECK_LIBS)
+
 # commit
 engine_fixture_sources = \
 	tests/unit/engine_fixture.c tests/unit/engine_fixture.h \
