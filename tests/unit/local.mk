@@ -97,6 +97,8 @@ unit_programs += tests/unit/test_horizon
 tests_unit_test_horizon_LDADD = $(pages_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_space
 tests_unit_test_space_LDADD = $(pages_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_file
+tests_unit_test_file_LDADD = $(pages_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_pages
 tests_unit_test_pages_LDADD = $(pages_libs) $(CHECK_LIBS)
 
