@@ -6,6 +6,7 @@
 #   make check-unit     make check-process     make check-crash
 #   make check-fuzz     make check-model       make lint
 #   make everything     builds all of that and runs nothing
+#   make coverage       which branches they take
 #
 # With ONLY='test_meta test_leaf' as an argument each runs just those.
 unit_programs =
@@ -22,6 +23,7 @@ include tests/crash/local.mk
 include tests/lint/local.mk
 include tests/fuzz/local.mk
 include tests/model/local.mk
+include tests/coverage/local.mk
 
 if HAVE_CHECK
 check_PROGRAMS += $(unit_programs)

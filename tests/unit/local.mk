@@ -97,6 +97,8 @@ unit_programs += tests/unit/test_horizon
 tests_unit_test_horizon_LDADD = $(pages_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_space
 tests_unit_test_space_LDADD = $(pages_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_file
+tests_unit_test_file_LDADD = $(pages_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_pages
 tests_unit_test_pages_LDADD = $(pages_libs) $(CHECK_LIBS)
 
@@ -135,6 +137,10 @@ tests_unit_test_apply_undo_SOURCES = tests/unit/test_apply_undo.c $(writer_fixtu
 	$(failing_malloc)
 tests_unit_test_apply_undo_LDFLAGS = $(AM_LDFLAGS) $(failing_malloc_ldflags)
 tests_unit_test_apply_undo_LDADD = $(tree_libs) $(CHECK_LIBS)
+
+unit_programs += tests/unit/test_tree_damage
+tests_unit_test_tree_damage_SOURCES = tests/unit/test_tree_damage.c $(writer_fixture)
+tests_unit_test_tree_damage_LDADD = $(tree_libs) $(CHECK_LIBS)
 
 # commit
 engine_fixture_sources = \
