@@ -71,35 +71,47 @@ static void check_stretch_skip(struct tree_check *check, struct check_stretch *s
     *stretch = (struct check_stretch){CHECK_FAULT_NONE, page, page};
 }
 
-static enum check_fault check_page_fault(const struct tree_check *check, uint64_t page,
-                                         bool mapped, bool reached)
+/* Eight bits of what was reached, from `page` on, a multiple of 8; beyond the store: none. */
+static uint8_t check_reached_byte(const struct tree_check *check, uint64_t page)
 {
-    if (mapped == reached)
-        return CHECK_FAULT_NONE;
-    if (reached)
-        return CHECK_FAULT_MISSING;
-    return page >= check->page_count ? CHECK_FAULT_ABOVE : CHECK_FAULT_LEAKED;
+    return page < check->page_count ? check->reached[page / 8] : 0;
+}
+
+static void check_compare_page(struct tree_check *check, struct check_stretch *stretch,
+                               uint64_t page, bool mapped, bool reached)
+{
+    enum check_fault fault = CHECK_FAULT_NONE;
+
+    check->result.mapped += mapped;
+    if (mapped && page >= check->page_count)
+        fault = CHECK_FAULT_ABOVE;
+    else if (mapped && !reached)
+        fault = CHECK_FAULT_LEAKED;
+    else if (reached && !mapped)
+        fault = CHECK_FAULT_MISSING;
+    check_stretch_add(check, stretch, fault);
 }
 
 /* Compares `count` pages from stretch->end, a multiple of 8, with bits[0] on. */
 static void check_compare(struct tree_check *check, struct check_stretch *stretch,
                           const uint8_t *bits, uint64_t count)
 {
-    for (uint64_t i = 0; i < count; i += 8) {
-        uint64_t page = stretch->end;
-        unsigned pages = count - i < 8 ? (unsigned)(count - i) : 8;
-        unsigned mapped = bits[i / 8] & ((1u << pages) - 1);
-        unsigned reached = page < check->page_count ? check->reached[page / 8] : 0;
+    uint64_t start = stretch->end;
 
-        check->result.mapped += (unsigned)__builtin_popcount(mapped);
-        if (mapped == reached && stretch->fault == CHECK_FAULT_NONE) { /* nearly always */
-            stretch->first = stretch->end += pages;
+    for (uint64_t i = 0; i < count; i += 8) {
+        uint8_t mapped = bits[i / 8];
+        uint8_t reached = check_reached_byte(check, start + i);
+        bool whole = i + 8 <= count && (mapped == 0 || start + i + 8 <= check->page_count);
+
+        if (mapped == reached && whole) { /* mostly so */
+            check->result.mapped += (unsigned)__builtin_popcount(mapped);
+            check_stretch_add(check, stretch, CHECK_FAULT_NONE);
+            stretch->end += 7;
             continue;
         }
-        for (unsigned k = 0; k < pages; k++)
-            check_stretch_add(check, stretch,
-                              check_page_fault(check, page + k, mapped >> k & 1,
-                                               reached >> k & 1));
+        for (unsigned k = 0; k < 8 && i + k < count; k++)
+            check_compare_page(check, stretch, start + i + k, (mapped >> k & 1) != 0,
+                               (reached >> k & 1) != 0);
     }
 }
 

@@ -53,10 +53,10 @@ void scratch_follow(struct scratch *scratch);
 void scratch_put(struct scratch *scratch, struct image *image);
 void scratch_take_back(struct scratch *scratch);
 
-/* Recovery read page `page` of the file of this name, whichever way; its own writes do not count. */
+/* Recovery read a page of the file of this name, whichever way; its own writes do not count. */
 void scratch_note_read(struct scratch *scratch, unsigned name, uint32_t page);
 
-/* Pages of the image that were read so far, those of the pending log first: how many, up to `room`. */
+/* Pages of the image that were read so far, the pending log's first: how many, up to `room`. */
 size_t scratch_pages_read(const struct scratch *scratch, struct disk_place *places, size_t room);
 
 #endif
