@@ -5,3 +5,29 @@ tests_crash_crash_enum_SOURCES = tests/crash/crash_enum.c \
 	tests/crash/crash_run.c tests/crash/crash_run.h \
 	tests/crash/recorder.c tests/crash/recorder.h
 tests_crash_crash_enum_LDADD = $(commit_libs)
+
+# Faults: every call of the seam and of malloc fails, in-process; and system
+# calls of the real programs, from outside.
+#
+#   make check-faults    the sweeps of CI
+#   make soak-faults     every single call, all errors; some ten minutes
+faults_ldflags = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc \
+	-Wl,--wrap=posix_memalign,--wrap=strdup,--wrap=free,--wrap=asprintf,--wrap=__asprintf_chk
+fault_programs = tests/crash/fault_sweep
+tests_crash_fault_sweep_SOURCES = tests/crash/fault_sweep.c \
+	tests/crash/fault_story.c tests/crash/fault_story.h \
+	tests/crash/fault_check.c tests/crash/fault_check.h \
+	tests/crash/fault_batch.c tests/crash/fault_batch.h \
+	tests/crash/fault_malloc.c tests/crash/faults.c tests/crash/faults.h \
+	tests/crash/recorder.c tests/crash/recorder.h
+tests_crash_fault_sweep_LDFLAGS = $(AM_LDFLAGS) $(faults_ldflags)
+tests_crash_fault_sweep_LDADD = $(commit_libs)
+EXTRA_PROGRAMS += $(fault_programs)
+CLEANFILES += $(fault_programs)
+
+everything: $(fault_programs)
+
+check-faults: btstore btstored $(fault_programs)
+	$(run_tests) $(fault_programs)
+
+.PHONY: check-faults
