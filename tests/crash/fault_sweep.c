@@ -6,8 +6,9 @@
  * The story (fault_story.h) is told once without faults.  Every call that the
  * engine makes of the storage seam and of malloc is noted then, with its call
  * site.  After that it is told again and again, each time with one fault: of
- * each call site the first, a middle and the last call (with --all: every
- * call), by every error that makes sense for the function, once and from then
+ * each call site the first, a middle and the last call (with --all, or
+ * BTS_FAULTS_ALL in the environment: every call; under a sanitizer: the first),
+ * by every error that makes sense for the function, once and from then
  * on.  And with the engine's threads, where the n-th call is not always the
  * same one, for some calls of each function.
  *
@@ -168,6 +169,7 @@ static bool sweep_take_arguments(int argc, char **argv)
 {
     bool any = false;
 
+    sweep.all = getenv("BTS_FAULTS_ALL") != NULL;
     for (int i = 1; i < argc; i++) {
         bool known = strcmp(argv[i], "--all") == 0;
         sweep.all = sweep.all || known;
