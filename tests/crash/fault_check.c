@@ -115,7 +115,7 @@ static bool reader_attach(struct story *story, struct story_reader *reader, unsi
     struct bts_error error;
     int fd;
 
-    snprintf(path, sizeof(path), "%s/%s", story->directory, recorder_names[0]);
+    snprintf(path, sizeof(path), "%s/%s", story->directory, FAULTS_STORE);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return story_wrong(story, "a reader: %s: %s", path, strerror(errno));

@@ -40,7 +40,7 @@ static enum bts_status engine_open(struct story *story, const char *directory,
                                      .inline_only = !story->threads};
     enum bts_status status;
 
-    snprintf(path, sizeof(path), "%s/%s", directory, recorder_names[0]);
+    snprintf(path, sizeof(path), "%s/%s", directory, FAULTS_STORE);
     IN_ENGINE(status = commit_open(&options, commit, error));
     return status;
 }
@@ -56,7 +56,7 @@ static bool story_start(struct story *story)
 {
     struct bts_error error;
     enum bts_status status =
-        engine_open(story, story->directory, &story->system, &story->commit, &error);
+        engine_open(story, story->directory, story->system, &story->commit, &error);
 
     if (status == BTS_OK) {
         struct commit_identity identity = commit_identity(story->commit);
@@ -86,7 +86,7 @@ static bool story_stop(struct story *story)
     story_close(story);
     if (status == BTS_OK && story->lost_counts && faults_lost())
         return story_wrong(story, "a stop succeeded though a sync or write of it failed");
-    snprintf(path, sizeof(path), "%s/%s", story->directory, recorder_names[1]);
+    snprintf(path, sizeof(path), "%s/%s", story->directory, FAULTS_PENDING);
     if (status == BTS_OK && access(path, F_OK) == 0)
         return story_wrong(story, "a clean stop left the pending log");
     if (status != BTS_OK && !faults_fired())
@@ -298,7 +298,7 @@ static bool story_power_cut(struct story *story, const char *who)
     unsigned version;
     bool good = false;
 
-    recorder_image_save(&story->recorder.durable, story->scratch);
+    faults_power_cut(story->scratch);
     memset(&none, 0, sizeof(none));
     if (horizon_init(&horizon, &error) != BTS_OK)
         abort();
@@ -363,10 +363,12 @@ static int story_count_fds(void)
 
 static void story_remove_files(const char *directory)
 {
-    struct recorder_image empty;
+    char path[150];
 
-    recorder_image_init(&empty);
-    recorder_image_save(&empty, directory);
+    snprintf(path, sizeof(path), "%s/%s", directory, FAULTS_STORE);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/%s", directory, FAULTS_PENDING);
+    unlink(path);
 }
 
 static void story_begin(struct story *story)
@@ -377,8 +379,7 @@ static void story_begin(struct story *story)
     memset(story->beacon, 0, sizeof(*story->beacon));
     memset(story->slots, 0, sizeof(*story->slots));
     atomic_store(&story->slots->used, 2);
-    recorder_init(&story->recorder, story->directory);
-    story->system = faults_init(&story->recorder, story->threads);
+    story->system = faults_init(story->directory, story->threads);
     if (horizon_init(&story->horizon, NULL) != BTS_OK ||
         horizon_add(&story->horizon, story->slots, &id, NULL) != BTS_OK)
         abort();
@@ -393,7 +394,7 @@ static void story_end(struct story *story)
     if (story->commit != NULL)
         story_close(story);
     horizon_fini(&story->horizon);
-    recorder_fini(&story->recorder);
+    faults_fini();
 }
 
 /* What is interrupted or done in part is gone on with; a close that fails is a close. */

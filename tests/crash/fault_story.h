@@ -50,8 +50,7 @@ struct story {
     bool threads;
     uint64_t digests[STORY_VERSIONS + STORY_AFTER + 1];
 
-    struct recorder recorder;
-    struct file_system system;
+    const struct file_system *system;
     struct beacon *beacon;
     struct horizon horizon;
     struct slot_file *slots;   /* of the readers: slot 0 pinned long, slot 1 fresh */

@@ -18,6 +18,7 @@
 #include "fault_story.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,7 @@ static struct {
     struct story story;
     struct fault_plan plan;
     bool all;
+    bool slow;             /* under a sanitizer */
     bool asked[FAULTS_FUNCTIONS];
     unsigned shown;
 } sweep;
@@ -118,42 +120,57 @@ static bool sweep_chooses(enum fault_function function, unsigned long call)
         if (faults_site(function, other) == site)
             (*(other < call ? &before : &after))++;
     }
-    return before == 0 || after == 1 || before == (before + after) / 2;
+    return before == 0 || (!sweep.slow && (after == 1 || before == (before + after) / 2));
 }
 
+static void sweep_tell(const char *what, const struct tally *tally)
+{
+    printf("# %s: %lu faults injected (%lu once, %lu from then on): %lu ended the engine, %lu "
+           "refused a commit; %lu wrong\n",
+           what, tally->once + tally->stays, tally->once, tally->stays, tally->ended,
+           tally->refused, tally->wrong);
+    fflush(stdout);
+}
+
+/* Of each call site the calls that are chosen. */
 static unsigned long sweep_function(enum fault_function function)
 {
     struct tally tally = {.once = 0};
+    char what[100];
 
     for (unsigned long call = 1; call <= faults_calls(function); call++) {
         if (sweep.all || sweep_chooses(function, call))
             sweep_call(function, call, &tally);
     }
-    printf("# %s: %u call sites, %lu calls, %lu faults injected (%lu once, %lu from then on): "
-           "%lu ended the engine, %lu refused a commit; %lu wrong\n",
-           faults_function_name(function), faults_sites(function), faults_calls(function),
-           tally.once + tally.stays, tally.once, tally.stays, tally.ended, tally.refused,
-           tally.wrong);
-    fflush(stdout);
+    snprintf(what, sizeof(what), "%s%s: %u call sites, %lu calls", faults_function_name(function),
+             sweep.story.threads ? ", with threads" : "", faults_sites(function),
+             faults_calls(function));
+    if (faults_calls(function) > 0)
+        sweep_tell(what, &tally);
     return tally.wrong;
 }
 
-/* With threads: some calls of each function, as they come. */
+/* With threads: some calls of each function, as they come; and a function that only they call. */
 static unsigned long sweep_threads(void)
 {
     struct tally tally = {.once = 0};
-    unsigned parts = sweep.all ? 60 : 3;
+    unsigned long parts = sweep.all ? 60 : sweep.slow ? 1 : 3;
+    unsigned long wrong = 0;
 
+    if (sweep.asked[FAULTS_SYNC_RANGE])
+        wrong = sweep_function(FAULTS_SYNC_RANGE);
     for (enum fault_function function = 0; function < FAULTS_FUNCTIONS; function++) {
         unsigned long calls = faults_calls(function);
-        for (unsigned i = 0; sweep.asked[function] && calls > 0 && i < parts; i++)
-            sweep_call(function, 1 + calls * i / parts, &tally);
+        unsigned long step = calls > parts ? calls / parts : 1;
+        if (!sweep.asked[function] || function == FAULTS_SYNC_RANGE)
+            continue;
+        for (unsigned long call = 1; call <= calls; call += step)
+            sweep_call(function, call, &tally);
     }
-    printf("# with threads: %lu faults injected (%lu once, %lu from then on): %lu ended the "
-           "engine, %lu refused a commit; %lu wrong (%lu more never came to pass)\n",
-           tally.once + tally.stays, tally.once, tally.stays, tally.ended, tally.refused,
-           tally.wrong, tally.unfired);
-    return tally.wrong;
+    sweep_tell("with threads", &tally);
+    if (tally.unfired > 0)
+        printf("# with threads: %lu more never came to pass\n", tally.unfired);
+    return wrong + tally.wrong;
 }
 
 static bool sweep_begin(bool threads)
@@ -167,8 +184,10 @@ static bool sweep_begin(bool threads)
 
 static bool sweep_take_arguments(int argc, char **argv)
 {
+    const char *sanitizer = getenv("BTS_SANITIZER");
     bool any = false;
 
+    sweep.slow = sanitizer != NULL && sanitizer[0] == '1';
     sweep.all = getenv("BTS_FAULTS_ALL") != NULL;
     for (int i = 1; i < argc; i++) {
         bool known = strcmp(argv[i], "--all") == 0;
@@ -194,6 +213,10 @@ int main(int argc, char **argv)
 
     if (!sweep_take_arguments(argc, argv))
         return 2;
+#ifdef M_MMAP_THRESHOLD /* thousands of engines have the same memory one after the other: keep it */
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
+#endif
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         signal(signals[i], sweep_on_signal);
     if (!sweep_begin(false))

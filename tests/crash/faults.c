@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* faults: see faults.h. */
 #include "faults.h"
+#include "recorder.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -22,7 +23,8 @@ struct learnt {
 };
 
 static struct {
-    struct recorder *recorder;
+    struct recorder recorder;
+    struct file_system system;
     struct learnt learnt[FAULTS_FUNCTIONS];
     bool learns;
     struct fault_plan plan;
@@ -150,7 +152,7 @@ static void seam_leave(void)
 
 static const struct file_system *below(void)
 {
-    return &faults.recorder->system;
+    return &faults.recorder.system;
 }
 
 static int faults_open(void *context, const char *path, int flags, mode_t mode)
@@ -248,7 +250,7 @@ static int faults_truncate(void *context, int fd, off_t size)
 static void lose(int fault)
 {
     if (fault != 0)
-        faults.recorder->fail_sync = faults.recorder->syncs + 1;
+        faults.recorder.fail_sync = faults.recorder.syncs + 1;
 }
 
 static int faults_sync(void *context, int fd)
@@ -332,12 +334,23 @@ bool faults_malloc_fails(void)
 
 /* ---- control ------------------------------------------------------------ */
 
-struct file_system faults_init(struct recorder *recorder, bool threads)
+const struct file_system *faults_init(const char *directory, bool threads)
 {
+    recorder_init(&faults.recorder, directory);
+    faults.system = (struct file_system){.ops = &faults_ops, .context = NULL};
     faults.threads = threads;
     faults.teller = pthread_self();
-    faults.recorder = recorder;
-    return (struct file_system){.ops = &faults_ops, .context = NULL};
+    return &faults.system;
+}
+
+void faults_fini(void)
+{
+    recorder_fini(&faults.recorder);
+}
+
+void faults_power_cut(const char *directory)
+{
+    recorder_image_save(&faults.recorder.durable, directory);
 }
 
 void faults_forget(void)

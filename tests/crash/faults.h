@@ -20,7 +20,7 @@
 #ifndef CRASH_FAULTS_H
 #define CRASH_FAULTS_H
 
-#include "recorder.h"
+#include "pages/file.h"
 
 enum fault_function {
     FAULTS_OPEN,
@@ -48,8 +48,16 @@ struct fault_plan {
     bool stays;         /* that one and all after it */
 };
 
-/* The file system to give away; `recorder` must outlive it.  `threads`: the engine has some. */
-struct file_system faults_init(struct recorder *recorder, bool threads);
+/* The files of a store, in its directory. */
+#define FAULTS_STORE "store.bts"
+#define FAULTS_PENDING "store.bts.pending"
+
+/* The file system to give away, over an empty directory.  `threads`: the engine has some. */
+const struct file_system *faults_init(const char *directory, bool threads);
+void faults_fini(void);
+
+/* Writes into `directory` what a power cut leaves now: all that was not synced is gone. */
+void faults_power_cut(const char *directory);
 
 /* Counts from 1 again, and fails as planned; NULL: learns the sites instead. */
 void faults_arm(const struct fault_plan *plan);
