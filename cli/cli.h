@@ -14,6 +14,7 @@
 enum cli_exit {
     CLI_OK = 0,
     CLI_NOT_FOUND = 1, /* no such key or bucket */
+    CLI_LOST = 1,      /* salvage: the new store is there, but not all is in it */
     CLI_USAGE = 2,     /* the command line is wrong */
     CLI_ERROR = 3,     /* anything else: the text on stderr says what */
 };
@@ -27,6 +28,7 @@ struct cli {
     bool is_raw;              /* --raw: bytes as they are */
     bool is_reverse;
     bool is_count;
+    bool is_old;              /* --old: salvage takes old versions, too */
     bool has_range;           /* --prefix, --from or --to was given */
     uint64_t limit;           /* --limit; UINT64_MAX: none */
     struct bts_bytes prefix;  /* data NULL: not given */
@@ -57,6 +59,7 @@ int cmd_stat(struct cli *cli);
 int cmd_check(struct cli *cli);
 int cmd_readers(struct cli *cli);
 int cmd_checkpoint(struct cli *cli);
+int cmd_salvage(struct cli *cli);
 int cmd_socket(struct cli *cli);
 
 /* ---- for commands ---------------------------------------------------------------------- */

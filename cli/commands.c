@@ -121,6 +121,31 @@ static const struct command commands[] = {
                 "Findings are printed one a line; exit status 3 if there are any.\n",
     },
     {
+        .name = "salvage",
+        .run = cmd_salvage,
+        .use = COMMAND_USES_NONE,
+        .takes = TAKES_OLD,
+        .argument_min = 1,
+        .argument_max = 1,
+        .usage = "[--old] NEW",
+        .summary = "write what a damaged store still holds to NEW",
+        .help = "STORE and its pending log are only read; stop its daemon first.  NEW is a file\n"
+                "that does not exist.  What it prints, one line each:\n"
+                "\n"
+                "    damage:  a page that does not verify, and what it led to\n"
+                "    found:   entries in a page that no tree leads to\n"
+                "    lost:    keys, a value, a name or commits that are not in NEW, or not surely\n"
+                "    kept:    a bucket, and how many of its entries are in NEW\n"
+                "    note:    anything else\n"
+                "\n"
+                "      --old        for lost keys take old versions from free pages, too; keys\n"
+                "                   that were deleted may come back\n"
+                "\n"
+                "    btstore damaged.bts salvage new.bts >losses.txt\n"
+                "\n"
+                "Exit status: 0 nothing lost; 1 something lost; 3 NEW is missing or incomplete.\n",
+    },
+    {
         .name = "readers",
         .run = cmd_readers,
         .use = COMMAND_USES_OLD,
@@ -178,8 +203,8 @@ static const char command_help_tail[] =
     "  -h, --help           show this; with a COMMAND: more about it\n"
     "  -V, --version        show the version\n"
     "\n"
-    "Exit status: 0 done; 1 no such key or bucket; 2 the command line is wrong;\n"
-    "3 anything else, and stderr says what.\n";
+    "Exit status: 0 done; 1 no such key or bucket, or salvage lost something; 2 the\n"
+    "command line is wrong; 3 anything else, and stderr says what.\n";
 
 void command_print_all_help(void)
 {

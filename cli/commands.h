@@ -14,6 +14,7 @@ enum command_option_set {
     TAKES_RAW = 1u << 2,
     TAKES_RANGE = 1u << 3, /* --prefix, --from, --to */
     TAKES_SCAN = 1u << 4,  /* --reverse, --limit, --count */
+    TAKES_OLD = 1u << 5,   /* --old */
 };
 
 /* How a command wants the store. */

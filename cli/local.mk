@@ -10,6 +10,7 @@ btstore_SOURCES = cli/main.c cli/cli.h cli/text.c cli/commands.c cli/commands.h 
 	cli/cmd_get.c \
 	cli/cmd_put.c \
 	cli/cmd_readers.c \
+	cli/cmd_salvage.c \
 	cli/cmd_scan.c \
 	cli/cmd_socket.c \
 	cli/cmd_stat.c

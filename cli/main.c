@@ -31,6 +31,7 @@ enum main_option {
     OPTION_REVERSE,
     OPTION_LIMIT,
     OPTION_COUNT,
+    OPTION_OLD,
     OPTION_DAEMON,
     OPTION_NO_START,
     OPTION_ALONE,
@@ -49,6 +50,7 @@ static const struct option main_options[] = {
     {"reverse", no_argument, NULL, OPTION_REVERSE},
     {"limit", required_argument, NULL, OPTION_LIMIT},
     {"count", no_argument, NULL, OPTION_COUNT},
+    {"old", no_argument, NULL, OPTION_OLD},
     {"daemon", required_argument, NULL, OPTION_DAEMON},
     {"no-start", no_argument, NULL, OPTION_NO_START},
     {"alone", no_argument, NULL, OPTION_ALONE},
@@ -154,6 +156,10 @@ static int main_take_option(int option, struct cli *cli, struct main_line *line)
     case OPTION_COUNT:
         cli->is_count = true;
         line->used |= TAKES_SCAN;
+        return CLI_OK;
+    case OPTION_OLD:
+        cli->is_old = true;
+        line->used |= TAKES_OLD;
         return CLI_OK;
     case OPTION_LIMIT:
         line->used |= TAKES_SCAN;

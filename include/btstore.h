@@ -489,6 +489,53 @@ BTS_API BTS_MUST_USE enum bts_status bts_store_check(struct bts_store *store,
                                                      bts_check_report *report, void *argument,
                                                      struct bts_error *error);
 
+/* What a line of a salvage is about. */
+enum bts_salvage_event {
+    BTS_SALVAGE_NOTE = 0,   /* how it went about it */
+    BTS_SALVAGE_DAMAGE = 1, /* a page that does not verify; what it led to may be found */
+    BTS_SALVAGE_FOUND = 2,  /* entries in a page that no tree leads to */
+    BTS_SALVAGE_LOST = 3,   /* something that is not in the new store, or not for certain */
+    BTS_SALVAGE_BUCKET = 4, /* a bucket: how many entries were written, of how many */
+};
+
+enum bts_salvage_flags {
+    BTS_SALVAGE_OLD = 1u << 0, /* for keys that are lost, take old versions from free pages, too;
+                                  keys that were deleted may come back */
+};
+
+struct bts_salvage_result {
+    uint64_t txnid;          /* of the state that was read: its newest checkpoint */
+    uint64_t new_txnid;      /* newest commit of the new store; 0: nothing was written */
+    uint64_t bucket_count;
+    uint64_t entry_count;    /* entries of the checkpoint that were written */
+    uint64_t promised_count; /* entries that the buckets' records promise */
+    uint64_t found_count;    /* of those written, in pages that no tree leads to */
+    uint64_t damaged;        /* lines of BTS_SALVAGE_DAMAGE */
+    uint64_t lost;           /* lines of BTS_SALVAGE_LOST */
+    uint64_t pending_frames; /* later commits, applied from the pending log */
+};
+
+/* Called for each line; `text` has no newline and is valid during the call. */
+typedef void bts_salvage_report(void *argument, enum bts_salvage_event event, const char *text);
+
+/*
+ * Writes what the damaged file at `path` and its pending log still hold into
+ * a new store at `new_path`, and reports what is lost.  No daemon may serve
+ * the damaged file; it and its log are only read, never written.  `new_path`
+ * must not exist, or be a store without entries; a private daemon writes it,
+ * as `options` (may be NULL) say.  `flags`: enum bts_salvage_flags, or 0.
+ *
+ * BTS_OK: nothing is lost.  BTS_DAMAGED: something is, or (result->new_txnid
+ * is 0) the file is no store.  BTS_BUSY: a daemon serves it.  BTS_EXISTS: the
+ * new store is not empty.  After any other failure the new store is incomplete.
+ */
+BTS_API BTS_MUST_USE enum bts_status bts_store_salvage(const char *path, const char *new_path,
+                                                       unsigned flags,
+                                                       const struct bts_options *options,
+                                                       struct bts_salvage_result *result,
+                                                       bts_salvage_report *report, void *argument,
+                                                       struct bts_error *error);
+
 /*
  * Sends one command of the daemon's protocol as `part_count` byte strings and
  * returns its reply, undecoded RESP, in memory that the caller frees with

@@ -4,8 +4,9 @@
 #
 #   make check          unit and process tests (distcheck: unit tests only)
 #   make check-unit     make check-process     make check-crash
-#   make check-fuzz     make lint
+#   make check-fuzz     make check-model       make lint
 #   make everything     builds all of that and runs nothing
+#   make coverage       which branches they take
 #
 # With ONLY='test_meta test_leaf' as an argument each runs just those.
 unit_programs =
@@ -21,6 +22,8 @@ include tests/process/local.mk
 include tests/crash/local.mk
 include tests/lint/local.mk
 include tests/fuzz/local.mk
+include tests/model/local.mk
+include tests/coverage/local.mk
 
 if HAVE_CHECK
 check_PROGRAMS += $(unit_programs)

@@ -89,9 +89,14 @@ enum bts_status create_is_unfinished(const struct file *data, uint64_t size, boo
     uint8_t *bytes;
     enum bts_status status;
 
+    uint8_t first[CREATE_SECTOR];
+
     *unfinished = size == 0;
-    if (size == 0 || size > CREATE_PAGES * PAGE_SIZE_MAX)
+    if (size < CREATE_SECTOR || size > CREATE_PAGES * PAGE_SIZE_MAX)
         return BTS_OK;
+    status = file_read(data, first, sizeof(first), 0, error);
+    if (status != BTS_OK || !create_is_zero(first, sizeof(first)))
+        return status; /* a meta page, or a stranger's file: no need to read it all */
     bytes = malloc((size_t)size);
     if (bytes == NULL)
         return err_set(error, BTS_NO_MEMORY, "%s: out of memory", data->path);

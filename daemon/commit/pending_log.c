@@ -220,14 +220,17 @@ static size_t pending_log_find_free(const struct pending_log *log)
 static enum bts_status pending_log_write_zeros(const struct pending_log *log, uint64_t from,
                                                uint64_t to, struct bts_error *error)
 {
+    size_t room = bytes_min((size_t)(to - from), PENDING_ZERO_SIZE);
     enum bts_status status = BTS_OK;
     void *zeros;
 
-    if (posix_memalign(&zeros, PENDING_BLOCK, PENDING_ZERO_SIZE) != 0)
+    if (from == to)
+        return BTS_OK;
+    if (posix_memalign(&zeros, PENDING_BLOCK, room) != 0)
         return err_set(error, BTS_NO_MEMORY, "%s: out of memory", log->file.path);
-    memset(zeros, 0, PENDING_ZERO_SIZE);
+    memset(zeros, 0, room);
     while (status == BTS_OK && from < to) {
-        size_t size = bytes_min((size_t)(to - from), PENDING_ZERO_SIZE);
+        size_t size = bytes_min((size_t)(to - from), room);
         status = file_write(&log->file, zeros, size, from, error);
         from += size;
     }

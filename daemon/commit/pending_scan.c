@@ -192,6 +192,13 @@ static enum bts_status pending_check_fit(const struct pending_log *log,
     uint64_t first = pending_claim_sequence(log, claim);
     enum bts_status status = BTS_OK;
 
+    /* Else the frames from there on would reach over the end of their segment. */
+    if (!claim->clean && claim->position % PENDING_BLOCK != 0)
+        return err_set(error, BTS_DAMAGED,
+                       "%s: the store's checkpoint %llu goes on at position %llu of the log, where "
+                       "no frame can begin: its meta page is damaged; restore the store",
+                       log->file.path, (unsigned long long)claim->txnid,
+                       (unsigned long long)claim->position);
     for (size_t i = 0; status == BTS_OK && i < log->segment_count; i++) {
         if (pending_is_stranger(log, claim, i))
             status = pending_check_stranger(log, i, claim->txnid, bytes, error);
@@ -241,7 +248,8 @@ static enum bts_status pending_check_end(const struct pending_log *log,
     enum bts_status status = BTS_OK;
 
     for (size_t i = 0; status == BTS_OK && i < log->segment_count; i++) {
-        if (!pending_is_claimed(log, claim, i))
+        /* One whose header does not verify may be the very segment that is missed. */
+        if (log->segments[i].known ? !pending_is_claimed(log, claim, i) : claim->clean)
             continue;
         status = pending_load(log, i, bytes, error);
         if (status == BTS_OK)

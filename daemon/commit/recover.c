@@ -28,6 +28,18 @@ struct recovery {
     int64_t began_ms;
 };
 
+/*
+ * After a sync that failed the cache shows a page that the disk does not hold,
+ * until memory is short and it is read again.  Then what was chosen is not
+ * what is there, and the next start has to choose anew.
+ */
+static enum bts_status recover_page_changed(const struct recovery *recovery, pgno_t pgno,
+                                            struct bts_error *error)
+{
+    return err_set(error, BTS_IO, "%s: page %u changed while it was looked at; start again",
+                   recovery->commit->files.path, pgno);
+}
+
 /* ---- 1: the maps -------------------------------------------------------- */
 
 /* The txnid of a copy that verifies, else 0; its page is in recovery->page. */
@@ -64,13 +76,14 @@ static enum bts_status recover_read_copy(struct recovery *recovery, uint32_t gro
  * an orphan, which a later recovery would believe), and not if one has rotted.
  */
 static enum bts_status recover_choose_copy(struct recovery *recovery, uint32_t group,
-                                           unsigned *chosen, bool *alike,
+                                           unsigned *chosen, txnid_t *txnid, bool *alike,
                                            struct bts_error *error)
 {
     txnid_t txnids[2];
     txnid_t newest = 0;
     struct bts_error why;
 
+    *txnid = 0;
     *chosen = CHECKPOINT_COPY_NONE;
     *alike = false;
     err_clear(&why);
@@ -83,6 +96,7 @@ static enum bts_status recover_choose_copy(struct recovery *recovery, uint32_t g
             *chosen = copy;
         }
     }
+    *txnid = newest;
     *alike = txnids[0] == txnids[1];
     if (*chosen == CHECKPOINT_COPY_NONE)
         return err_set(error, BTS_DAMAGED,
@@ -101,11 +115,16 @@ static enum bts_status recover_load_group(struct recovery *recovery, uint32_t gr
     struct commit *commit = recovery->commit;
     unsigned chosen;
     bool alike;
+    txnid_t expected;
     txnid_t txnid;
-    enum bts_status status = recover_choose_copy(recovery, group, &chosen, &alike, error);
+    enum bts_status status =
+        recover_choose_copy(recovery, group, &chosen, &expected, &alike, error);
 
     if (status == BTS_OK)
         status = recover_read_copy(recovery, group, chosen, &txnid, error);
+    if (status == BTS_OK && txnid != expected)
+        status = recover_page_changed(
+            recovery, space_map_pgno(group, chosen, recovery->meta->page_size), error);
     if (status == BTS_OK)
         status = checkpoint_set_copy(&commit->checkpoint, group, chosen, error);
     if (status != BTS_OK)
@@ -154,8 +173,13 @@ static enum bts_status recover_rewrite_meta(struct recovery *recovery, struct bt
     const struct store_files *files = &recovery->commit->files;
     size_t page_size = recovery->meta->page_size;
     uint64_t offset = (uint64_t)files->meta_pgno * page_size;
+    struct meta found;
     enum bts_status status = file_read(&files->data, recovery->page, page_size, offset, error);
 
+    if (status == BTS_OK &&
+        (meta_decode(recovery->page, page_size, files->meta_pgno, &found, NULL) != BTS_OK ||
+         found.txnid != recovery->meta->txnid))
+        return recover_page_changed(recovery, files->meta_pgno, error);
     if (status == BTS_OK)
         status = file_write(&files->data, recovery->page, page_size, offset, error);
     return status == BTS_OK ? file_sync(&files->data, error) : status;

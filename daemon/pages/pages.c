@@ -3,7 +3,7 @@
  * pages: see pages.h.  The private pages of the group at work, by number, and
  * the log of what a savepoint may have to take back.
  *
- * The undo log remembers three things, and is walked backwards:
+ * The undo log, walked backwards:
  *   CREATED   a page became private after the savepoint: forget it
  *   CHANGED   a page that was private before was edited: put its bytes back
  *   FREED     a private page was freed: it is private again
@@ -17,7 +17,6 @@
 #include "pages/private_table.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -369,7 +368,11 @@ static const struct page_header *page_to_edit(const struct pages *pages, pgno_t 
         page_source_get(&pages->source, pgno, level, pages->txnid, error);
     struct bts_error fault;
 
-    if (page == NULL || page->txnid >= pages->first_txnid)
+    bool own = page != NULL && page->txnid >= pages->first_txnid;
+
+    if (page == NULL || space_check_release(pages->space, pgno, 1, own, error) != BTS_OK)
+        return NULL;
+    if (own)
         return page;
     if (page_check_edit(page, pages->page_size, &fault) == BTS_OK)
         return page;
@@ -387,6 +390,8 @@ enum bts_status pages_edit(struct pages *pages, pgno_t pgno, unsigned level,
 
     *page = NULL;
     if (found != NULL) {
+        if (((const struct page_header *)found->data)->level != level)
+            return err_set(error, BTS_DAMAGED, "page %u: not of level %u", pgno, level);
         status = edit_private(pages, found, error);
         if (status == BTS_OK)
             *page = (struct page_header *)found->data;
@@ -416,18 +421,19 @@ enum bts_status pages_free(struct pages *pages, pgno_t pgno, txnid_t born,
                            struct bts_error *error)
 {
     const struct private_page *found = private_table_find(&pages->table, pgno);
-    enum bts_status status = space_reserve(pages->space, 1, error);
-    uint64_t stamp;
+    enum bts_status status = space_check_release(pages->space, pgno, 1,
+                                                 born >= pages->first_txnid, error);
 
+    if (status == BTS_OK)
+        status = space_reserve(pages->space, 1, error);
     if (status == BTS_OK && found != NULL)
         status = reserve_undo(pages, error);
     if (status != BTS_OK)
         return status;
     if (found != NULL) {
-        uint8_t *data;
+        uint64_t stamp = found->stamp;
+        uint8_t *data = private_table_remove(&pages->table, pgno);
 
-        stamp = found->stamp;
-        data = private_table_remove(&pages->table, pgno);
         if (pages->saving)
             note_undo(pages, UNDO_FREED, pgno, data, stamp);
         else
@@ -583,7 +589,10 @@ enum bts_status pages_free_run(struct pages *pages, pgno_t first, uint64_t lengt
         return BTS_DAMAGED;
     header = (const struct page_header *)(pages->source.base +
                                           ((size_t)first << pages->source.page_shift));
-    status = space_reserve(pages->space, 1, error);
+    status = space_check_release(pages->space, first, count, header->txnid >= pages->first_txnid,
+                                 error);
+    if (status == BTS_OK)
+        status = space_reserve(pages->space, 1, error);
     if (status == BTS_OK)
         space_release(pages->space, first, count, header->txnid);
     return status;

@@ -68,11 +68,13 @@ static enum bts_status ensure_groups(struct space *space, uint64_t page_count,
         pgno_t fixed = space->group_count == 0 ? 4 : 2;
 
         memset(group, 0, sizeof *group);
-        group->live = calloc(2, bytes);
+        group->live = calloc(4, bytes);
         if (group->live == NULL)
             return err_set(error, BTS_NO_MEMORY, "space: out of memory for group %u",
                            space->group_count);
         group->free = group->live + bytes;
+        group->young = group->live + 2 * bytes;
+        group->leaving = group->live + 3 * bytes;
         for (pgno_t i = 0; i < fixed; i++)
             space_bit_set(group->live, i);
         group->dirty = true;
@@ -214,6 +216,54 @@ static struct space_work *work_of(struct space *space)
     return &space->works[(space->work_first + space->work_count - 1) % SPACE_GROUPS_MAX];
 }
 
+/* Sets or clears the young bits (else the leaving ones) of some pages. */
+static void mark_pages(struct space *space, bool young, pgno_t first, pgno_t count, bool value)
+{
+    for (pgno_t p = first; p < first + count; p++) {
+        pgno_t i;
+        struct space_group *group = space_group_of(space, p, &i);
+        uint8_t *bits = young ? group->young : group->leaving;
+
+        if (value)
+            space_bit_set(bits, i);
+        else
+            space_bit_clear(bits, i);
+    }
+}
+
+/* Why a page that somebody leads to cannot be freed; NULL: it can. */
+static const char *page_fault(const struct space *space, uint64_t pgno, bool young)
+{
+    pgno_t i;
+    const struct space_group *group;
+
+    if (pgno >= space->page_count)
+        return "lies beyond the end of the store";
+    if (space_map_is_fixed((pgno_t)pgno, space->page_size))
+        return "is a meta or space map page";
+    group = space_group_of(space, (pgno_t)pgno, &i);
+    if (space_bit_get(group->leaving, i))
+        return "two pages lead to it";
+    if (!space_bit_get(group->live, i) && !space_bit_get(group->young, i))
+        return "in use, but free by the space map, or freed twice";
+    if (space_bit_get(group->young, i) != young)
+        return "its birth is not that of what lies here";
+    return NULL;
+}
+
+enum bts_status space_check_release(const struct space *space, pgno_t first, pgno_t count,
+                                    bool young, struct bts_error *error)
+{
+    for (uint64_t p = first; p < (uint64_t)first + count; p++) {
+        const char *fault = page_fault(space, p, young);
+
+        if (fault != NULL)
+            return err_set(error, BTS_DAMAGED, "page %llu: %s; run btstore check",
+                           (unsigned long long)p, fault);
+    }
+    return BTS_OK;
+}
+
 static void note_claim(struct space *space, pgno_t first, pgno_t count, enum claim_source source)
 {
     struct space_list *claims = &work_of(space)->claims;
@@ -221,6 +271,7 @@ static void note_claim(struct space *space, pgno_t first, pgno_t count, enum cla
     claims->entries[claims->count++] =
         (struct space_entry){.first = first, .count = count, .source = source};
     space->unborn += count;
+    mark_pages(space, true, first, count, true);
 }
 
 enum bts_status space_claim(struct space *space, pgno_t *pgno, struct bts_error *error)
@@ -283,6 +334,7 @@ void space_release(struct space *space, pgno_t first, pgno_t count, txnid_t born
     assert(releases->count < releases->room);
     releases->entries[releases->count++] = (struct space_entry){
         .first = first, .count = count, .born = born, .freed = work_of(space)->txnid};
+    mark_pages(space, false, first, count, true);
 }
 
 struct space_savepoint space_savepoint(const struct space *space)
@@ -314,6 +366,7 @@ void space_undo(struct space *space, const struct space_savepoint *savepoint)
         const struct space_entry *claim = &work->claims.entries[--work->claims.count];
 
         space->unborn -= claim->count;
+        mark_pages(space, true, claim->first, claim->count, false);
         if (claim->source == CLAIM_HOT && space->hot_count < SPACE_HOT_MAX)
             space->hot[space->hot_count++] = claim->first;
         else if (claim->source != CLAIM_ABOVE)
@@ -321,7 +374,11 @@ void space_undo(struct space *space, const struct space_savepoint *savepoint)
     }
     space->extent_next = space->extent_end = 0;
     space->search_again = 0;
-    work->releases.count = savepoint->releases;
+    while (work->releases.count > savepoint->releases) {
+        const struct space_entry *release = &work->releases.entries[--work->releases.count];
+
+        mark_pages(space, false, release->first, release->count, false);
+    }
     lower_mark(space, savepoint->page_count);
 }
 
@@ -371,6 +428,8 @@ void space_published(struct space *space, txnid_t txnid)
         const struct space_entry *release = &work->releases.entries[i];
 
         set_live(space, release->first, release->count, false);
+        mark_pages(space, true, release->first, release->count, false);
+        mark_pages(space, false, release->first, release->count, false);
         limbo_add(space, release);
     }
     space->work_first = (space->work_first + 1) % SPACE_GROUPS_MAX;

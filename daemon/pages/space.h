@@ -79,6 +79,15 @@ BTS_MUST_USE enum bts_status space_claim_run(struct space *space, pgno_t count, 
                                              struct bts_error *error);
 /* Frees pages born in `born`.  Room for the entry was reserved by the claim: see space_reserve. */
 void space_release(struct space *space, pgno_t first, pgno_t count, txnid_t born);
+/*
+ * Whether these pages can be freed.  In a hostile file two pages may lead to
+ * one, or one to a page that is nobody's: BTS_DAMAGED, the text names the page.
+ * `young`: their header says that a group of this process made them.  To be
+ * asked before space_release, which trusts its caller.
+ */
+BTS_MUST_USE enum bts_status space_check_release(const struct space *space, pgno_t first,
+                                                 pgno_t count, bool young,
+                                                 struct bts_error *error);
 /* Makes sure that `count` releases will not need memory.  BTS_NO_MEMORY. */
 BTS_MUST_USE enum bts_status space_reserve(struct space *space, size_t count,
                                            struct bts_error *error);

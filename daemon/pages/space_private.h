@@ -44,8 +44,10 @@ BTS_MUST_USE enum bts_status space_list_reserve(struct space_list *list, size_t 
 
 /* One group of pages of the file (as a space map page covers). */
 struct space_group {
-    uint8_t *live;       /* one allocation holds both bitmaps */
+    uint8_t *live;       /* one allocation holds all bitmaps */
     uint8_t *free;
+    uint8_t *young;      /* claimed by a group of this process: unborn, or live since */
+    uint8_t *leaving;    /* released by a group that is not yet published */
     pgno_t free_count;
     bool dirty;          /* live changed since a checkpoint took it */
 };

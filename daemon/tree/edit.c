@@ -160,7 +160,14 @@ enum bts_status edit_peek(const struct edit_path *path, unsigned at, unsigned in
 
     *child = page_source_get(path->source, inner_children(page)[index], edit_level(path, at + 1),
                              page->txnid, error);
-    return *child != NULL ? BTS_OK : BTS_DAMAGED;
+    if (*child == NULL) {
+        return BTS_DAMAGED;
+    }
+    if ((*child)->pgno == path->step[at + 1].page->pgno) { /* it would be merged with itself */
+        return err_set(error, BTS_DAMAGED, "page %u: two neighbours in page %u are this page; "
+                       "run btstore check", (*child)->pgno, page->pgno);
+    }
+    return BTS_OK;
 }
 
 enum bts_status edit_own_child(struct edit_path *path, unsigned at, unsigned index,
@@ -223,6 +230,19 @@ enum bts_status edit_free_run(struct tree *tree, const struct leaf_entry *entry,
             page_run_pages(entry->value_size, pages_page_size(tree->pages));
     }
     return status;
+}
+
+enum bts_status edit_check_empty(const struct tree *tree, struct bts_error *error)
+{
+    const struct bucket_record *record = &tree->record;
+
+    if (record->id != BUCKET_ID_DIRECTORY &&
+        (record->entry_count != 0 || record->leaf_pages != 0 || record->inner_pages != 0 ||
+         record->run_pages != 0)) {
+        return err_set(error, BTS_DAMAGED, "bucket %u: its record counts entries or pages that "
+                       "it does not have; run btstore check", record->id);
+    }
+    return BTS_OK;
 }
 
 void edit_reset_page(struct page_header *page, size_t page_size)

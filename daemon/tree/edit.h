@@ -67,7 +67,7 @@ BTS_MUST_USE enum bts_status edit_seek(struct edit_path *path, struct tree *tree
 BTS_MUST_USE enum bts_status edit_own(struct edit_path *path, unsigned at,
                                       struct page_header **page, struct bts_error *error);
 
-/* Child `index` of the page of step `at`, to look at. */
+/* Child `index` of the page of step `at`, beside the one on the path, to look at. */
 BTS_MUST_USE enum bts_status edit_peek(const struct edit_path *path, unsigned at, unsigned index,
                                        const struct page_header **child, struct bts_error *error);
 
@@ -89,6 +89,13 @@ BTS_MUST_USE enum bts_status edit_free_page(struct tree *tree, const struct page
 /* Frees the run of an entry, if its value is in one, and counts that. */
 BTS_MUST_USE enum bts_status edit_free_run(struct tree *tree, const struct leaf_entry *entry,
                                            struct bts_error *error);
+
+/*
+ * To be called of a tree that has become empty.  BTS_DAMAGED: its record still
+ * counts something, so it was wrong when it was read (those of the directory,
+ * which nobody needs, aside).
+ */
+BTS_MUST_USE enum bts_status edit_check_empty(const struct tree *tree, struct bts_error *error);
 
 /* Empties a private page: type, level, number and bucket stay. */
 void edit_reset_page(struct page_header *page, size_t page_size);

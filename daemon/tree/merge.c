@@ -273,7 +273,7 @@ static enum bts_status merge_lower_root(struct tree *tree, struct bts_error *err
         tree->record.depth--;
         status = edit_free_page(tree, root, error);
     }
-    return status;
+    return status == BTS_OK ? edit_check_empty(tree, error) : status;
 }
 
 /* Mends one sparse page that is not the root; *merged: the page above lost a child. */

@@ -11,10 +11,11 @@
  */
 #include "tree/tree_write.h"
 
-#include "base/err.h"
 #include "format/inner.h"
 #include "tree/edit.h"
 #include "tree/merge.h"
+
+#include <assert.h>
 
 /* ---- whole subtrees -------------------------------------------------------- */
 
@@ -144,10 +145,9 @@ static enum bts_status range_remove_entries(struct edit_path *path, struct bts_b
         return status;
     }
     end = to.data == NULL ? leaf_count(leaf) : leaf_lower_bound(leaf, to.data, to.size, &equal);
-    if (end <= first) {
-        return err_set(error, BTS_DAMAGED, "page %u: its keys are in no order; run btstore check",
-                       leaf->pgno);
-    }
+    /* in whatever order the keys are: the first one is below `to`, and it was found by the same
+     * search, with a key below `to` */
+    assert(end > first);
     status = range_free_entries(path->tree, leaf, first, end - first, error);
     if (status != BTS_OK) {
         return status;
@@ -177,7 +177,8 @@ static enum bts_status range_step(struct tree *tree, struct bts_bytes from, stru
     *done = false;
     range_find_part(&path, to, &part, &whole);
     if (whole) {
-        return tree_clear(tree, error);
+        status = tree_clear(tree, error);
+        return status == BTS_OK ? edit_check_empty(tree, error) : status;
     }
     return part.at + 1 < path.depth ? range_free_children(&path, &part, error)
                                     : range_remove_entries(&path, to, error);

@@ -139,8 +139,9 @@ static enum bts_status split_inner_page(struct tree *tree, struct page_header *p
     }
     memcpy(old, page, split.page_size);
     if (inner_count(old) < SPLIT_INNER_MIN || !split_inner_cut(&split, old, &cut)) {
-        return err_set(error, BTS_DAMAGED, "page %u: its separators are in no order; "
-                       "run btstore check", page->pgno);
+        /* the page by now has another number than in the file */
+        return err_set(error, BTS_DAMAGED, "bucket %u: the separators of an inner page are in no "
+                       "order; run btstore check", tree->record.id);
     }
     *up_size = inner_separator(old, cut, up);
     *right = split.right->pgno;
@@ -396,8 +397,8 @@ static enum bts_status split_halves(struct edit_path *path, struct page_header *
     spread_begin(&spread, path->page_size, entry);
     spread_add(&spread, leaf, (int)edit_leaf(path)->index);
     if (!spread_plan(&spread, 2)) {
-        return err_set(error, BTS_DAMAGED, "page %u: its keys are in no order; run btstore check",
-                       leaf->pgno);
+        return err_set(error, BTS_DAMAGED, "bucket %u: the keys of a leaf are in no order; "
+                       "run btstore check", path->tree->record.id);
     }
     separator = spread_separator(&spread, 0);
     spread_fill(&spread, 0, leaf);

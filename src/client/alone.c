@@ -21,7 +21,7 @@
 
 #define ALONE_METAS_SIZE (2u * PAGE_SIZE_MAX) /* always holds both metas */
 
-static enum bts_status alone_lock(int fd, struct bts_error *error)
+enum bts_status alone_lock(int fd, struct bts_error *error)
 {
     struct flock readers = {.l_type = F_RDLCK, .l_start = (off_t)LOCK_READERS, .l_len = 1};
     struct flock daemon = {.l_type = F_RDLCK, .l_start = (off_t)LOCK_DAEMON, .l_len = 1};

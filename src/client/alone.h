@@ -19,4 +19,10 @@
 BTS_MUST_USE enum bts_status alone_open(const char *file_path, unsigned flags, uint64_t span,
                                         struct attachment **attachment, struct bts_error *error);
 
+/*
+ * What keeps a daemon that starts later from reusing what is read through
+ * `fd`.  BTS_BUSY: a daemon serves the file already.
+ */
+BTS_MUST_USE enum bts_status alone_lock(int fd, struct bts_error *error);
+
 #endif

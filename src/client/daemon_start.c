@@ -66,7 +66,7 @@ static void daemon_start_cut_ties(int ready_fd)
 }
 
 static _Noreturn void daemon_start_exec(const char *daemon_path, const char *file_path,
-                                        bool must_exist, int ready_fd)
+                                        const char *option, int ready_fd)
 {
     static const char failed[] = "UNAVAILABLE the program cannot be run\n";
 
@@ -80,8 +80,8 @@ static _Noreturn void daemon_start_exec(const char *daemon_path, const char *fil
         _exit(0);
     }
     daemon_start_cut_ties(ready_fd);
-    execl(daemon_path, daemon_path, file_path, "--private", "--ready-fd", "3",
-          must_exist ? "--must-exist" : (char *)NULL, (char *)NULL);
+    execl(daemon_path, daemon_path, file_path, "--private", "--ready-fd", "3", option,
+          (char *)NULL);
     _exit(write(3, failed, sizeof(failed) - 1) < 0 ? 126 : 127);
 }
 
@@ -127,13 +127,14 @@ static enum bts_status daemon_start_listen(int fd, const char *daemon_path, uint
 
 /* The first of the two forks; its process is waited for at once. */
 static enum bts_status daemon_start_fork(const char *daemon_path, const char *file_path,
-                                         bool must_exist, int ready_fd, struct bts_error *error)
+                                         const char *option, int ready_fd,
+                                         struct bts_error *error)
 {
     pid_t child = fork();
     int how;
 
     if (child == 0) {
-        daemon_start_exec(daemon_path, file_path, must_exist, ready_fd);
+        daemon_start_exec(daemon_path, file_path, option, ready_fd);
     }
     if (child < 0) {
         return err_set_errno(error, BTS_UNAVAILABLE, errno, "cannot start %s: fork", daemon_path);
@@ -143,8 +144,10 @@ static enum bts_status daemon_start_fork(const char *daemon_path, const char *fi
     return BTS_OK;
 }
 
-enum bts_status daemon_start(const char *daemon_path, const char *file_path, bool must_exist,
-                             uint64_t deadline, struct bts_error *error)
+/* `option`: one more argument, or NULL. */
+static enum bts_status daemon_start_with(const char *daemon_path, const char *file_path,
+                                         const char *option, uint64_t deadline,
+                                         struct bts_error *error)
 {
     int ends[2];
     enum bts_status status;
@@ -156,11 +159,27 @@ enum bts_status daemon_start(const char *daemon_path, const char *file_path, boo
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return err_set_errno(error, BTS_UNAVAILABLE, errno, "cannot start %s: pipe", daemon_path);
     }
-    status = daemon_start_fork(daemon_path, file_path, must_exist, ends[1], error);
+    status = daemon_start_fork(daemon_path, file_path, option, ends[1], error);
     close(ends[1]);
     if (status == BTS_OK) {
         status = daemon_start_listen(ends[0], daemon_path, deadline, error);
     }
     close(ends[0]);
     return status;
+}
+
+enum bts_status daemon_start(const char *daemon_path, const char *file_path, bool must_exist,
+                             uint64_t deadline, struct bts_error *error)
+{
+    return daemon_start_with(daemon_path, file_path, must_exist ? "--must-exist" : NULL, deadline,
+                             error);
+}
+
+enum bts_status daemon_start_new(const char *daemon_path, const char *file_path,
+                                 size_t page_size, uint64_t deadline, struct bts_error *error)
+{
+    char option[32];
+
+    snprintf(option, sizeof(option), "--page-size=%zu", page_size);
+    return daemon_start_with(daemon_path, file_path, option, deadline, error);
 }

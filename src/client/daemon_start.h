@@ -23,4 +23,9 @@ BTS_MUST_USE enum bts_status daemon_start(const char *daemon_path, const char *f
                                           bool must_exist, uint64_t deadline,
                                           struct bts_error *error);
 
+/* The same for a file that is missing, and will have pages of that size. */
+BTS_MUST_USE enum bts_status daemon_start_new(const char *daemon_path, const char *file_path,
+                                              size_t page_size, uint64_t deadline,
+                                              struct bts_error *error);
+
 #endif

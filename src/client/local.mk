@@ -14,10 +14,16 @@ src_client_libclient_la_SOURCES = \
 	src/client/pending_count.c src/client/pending_count.h \
 	src/client/pipeline.c src/client/pipeline.h \
 	src/client/read.c \
+	src/client/salvage.c \
+	src/client/salvage_log.c src/client/salvage_log.h \
+	src/client/salvage_replay.c src/client/salvage_replay.h \
+	src/client/salvage_settled.c src/client/salvage_settled.h \
+	src/client/salvage_writer.c src/client/salvage_writer.h \
 	src/client/snapshot.c src/client/snapshot_private.h \
 	src/client/stat.c \
 	src/client/store.c src/client/store.h \
 	src/client/store_check.c \
+	src/client/store_check_twice.c src/client/store_check_twice.h \
 	src/client/tool.c src/client/tool.h \
 	src/client/wait.c \
 	src/client/write.c

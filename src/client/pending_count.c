@@ -3,7 +3,8 @@
  * pending_count: find the segments of the meta's epoch, walk their frames.
  *
  * The log ends at the first frame that is missing or not whole.  It is damaged
- * if a later whole frame says that one of those was durable.
+ * if a later whole frame says that one of those was durable, or if it does not
+ * reach back to the meta's position: then it is not known what followed.
  */
 #include "client/pending_count.h"
 
@@ -150,14 +151,31 @@ static txnid_t pending_newest_durable(const struct pending_walk *walk)
     return durable;
 }
 
+/* The segment with the byte before the meta's position was durable before the meta was. */
+static enum bts_status pending_check_reach(struct pending_walk *walk, struct bts_error *error)
+{
+    uint64_t position = walk->meta->log_position;
+
+    if (pending_find_size(walk) &&
+        pending_find_segment(walk, position > 0 ? (position - 1) / walk->segment_size : 0) !=
+            NULL) {
+        return BTS_OK;
+    }
+    return err_set(error, BTS_DAMAGED,
+                   "pending log: does not reach back to checkpoint %llu (a segment of epoch %llu "
+                   "is missing): it is damaged or of another state of the store",
+                   (unsigned long long)walk->meta->txnid,
+                   (unsigned long long)walk->meta->log_epoch);
+}
+
 static enum bts_status pending_walk_all(struct pending_walk *walk, struct bts_error *error)
 {
     uint64_t sequence;
     size_t offset;
     bool ended = false;
 
-    if (!pending_find_size(walk)) {
-        return BTS_OK; /* zeros: nothing was ever written */
+    if (pending_check_reach(walk, error) != BTS_OK) {
+        return BTS_DAMAGED;
     }
     sequence = walk->meta->log_position / walk->segment_size;
     offset = walk->meta->log_position % walk->segment_size;
@@ -195,12 +213,16 @@ enum bts_status pending_count(const char *path, const struct meta *meta, uint64_
 
     *frame_count = 0;
     if (fd < 0 && errno == ENOENT) {
-        return BTS_OK;
+        return err_set(error, BTS_DAMAGED,
+                       "pending log: is missing, but the store was not stopped cleanly: commits "
+                       "after %llu are in it",
+                       (unsigned long long)meta->txnid);
     }
     if (fd < 0 || fstat(fd, &stat) != 0) {
         status = err_set_errno(error, BTS_IO, errno, "pending log: cannot open it");
     } else if (stat.st_size < (off_t)PENDING_BLOCK) {
-        status = BTS_OK;
+        status = err_set(error, BTS_DAMAGED, "pending log: %lld bytes are no log",
+                         (long long)stat.st_size);
     } else {
         walk.size = (size_t)stat.st_size;
         data = mmap(NULL, walk.size, PROT_READ, MAP_SHARED, fd, 0);

@@ -13,9 +13,9 @@
 #include "format/pending_frame.h"
 
 /*
- * Counts the whole frames of `path` that continue `meta`; a missing file has
- * none.  BTS_DAMAGED: the log contradicts itself or the meta, the text says
- * how; *frame_count is then what was whole.  BTS_IO, BTS_NO_MEMORY.
+ * Counts the whole frames of `path` that continue `meta`, which is not clean.
+ * BTS_DAMAGED: the log is missing, or contradicts itself or the meta, the text
+ * says how; *frame_count is then what was whole.  BTS_IO, BTS_NO_MEMORY.
  */
 BTS_MUST_USE enum bts_status pending_count(const char *path, const struct meta *meta,
                                            uint64_t *frame_count, struct bts_error *error);

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "client/pending_count.h"
+#include "client/store_check_twice.h"
 #include "format/space_map.h"
 #include "read/tree_check.h"
 
@@ -173,7 +174,10 @@ static enum bts_status store_check_run(const struct page_source *source,
     if (status != BTS_OK) {
         return status;
     }
-    status = tree_check_walk(&walk, check->root, check->depth, check->bucket_count, error);
+    status = store_check_twice(&walk, check->bits != NULL, check->bits != NULL, error);
+    if (status == BTS_OK) {
+        status = tree_check_walk(&walk, check->root, check->depth, check->bucket_count, error);
+    }
     if (check->lost > 0) {
         tree_check_find(&walk, "space map: %u groups have no usable copy", check->lost);
     }

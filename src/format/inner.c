@@ -89,7 +89,7 @@ static enum bts_status inner_check_separator(const void *page, size_t page_size,
         }
     }
     size += inner_prefix_size(page);
-    if (size > page_key_max(page_size)) {
+    if (size == 0 || size > page_key_max(page_size)) {
         return err_set(error, BTS_DAMAGED, "separator %u: %zu bytes long", index, size);
     }
     return BTS_OK;

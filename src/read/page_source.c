@@ -159,6 +159,8 @@ const uint8_t *page_source_run(const struct page_source *source, pgno_t pgno, ui
 
     if (source->private_page != NULL)
         page = source->private_page(source->private_context, pgno);
+    if (page != NULL && (page->type != PAGE_RUN || page->run_length != length))
+        page = NULL; /* what lies in the file under this number is looked at instead */
     if (page == NULL)
         page = page_source_known_run(source, pgno, length, born_max);
     if (page == NULL)

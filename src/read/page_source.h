@@ -15,7 +15,9 @@
  *  (2) No page at or above *page_count or page_limit is touched.
  *  (3) A page's type and level are what the descent expects, and it is no
  *      younger than the page that led to it: anything else is damage.
- *  (4) Private pages are not checked: the process built them itself.
+ *  (4) Private pages are whole, for the process built them itself; but what
+ *      leads to one may be a hostile page, so its level and birth, and of a run
+ *      its type and length, are held against what is expected.
  */
 #ifndef READ_PAGE_SOURCE_H
 #define READ_PAGE_SOURCE_H
@@ -55,8 +57,8 @@ static inline const struct page_header *page_source_get(const struct page_source
                                                         txnid_t born_max, struct bts_error *error)
 {
     if (__builtin_expect(source->private_page != NULL, 0)) {
-        const void *page = source->private_page(source->private_context, pgno);
-        if (page != NULL)
+        const struct page_header *page = source->private_page(source->private_context, pgno);
+        if (page != NULL && page->level == level && page->txnid <= born_max)
             return page;
     }
     if (__builtin_expect(pgno < source->page_limit, 1)) {

@@ -57,9 +57,10 @@ BTS_MUST_USE enum bts_status tree_check_walk(struct tree_check *check, pgno_t ro
 
 /*
  * Compares what was reached with the maps of checkpoint `check->txnid`: per
- * group the newest valid copy at or before it.  No usable copy is a finding.
- * BTS_OK: nothing was found, by this or by the walk.  BTS_DAMAGED: how many
- * findings, and the first.
+ * group the newest valid copy at or before it.  No usable copy is a finding,
+ * and so is one that does not verify, though the other does.  BTS_OK: nothing
+ * was found, by this or by the walk.  BTS_DAMAGED: how many findings, and the
+ * first.
  */
 BTS_MUST_USE enum bts_status tree_check_maps(struct tree_check *check, struct bts_error *error);
 
@@ -72,6 +73,10 @@ BTS_MUST_USE enum bts_status tree_check_bits(struct tree_check *check, const uin
 
 /* Whether anything was found so far. */
 bool tree_check_failed(const struct tree_check *check);
+
+/* A finding about one copy of a group's space map. */
+void tree_check_find_map(struct tree_check *check, uint32_t group, unsigned copy,
+                         const char *text);
 
 /* Counts and reports a finding: how those who check more than trees join in. */
 __attribute__((format(printf, 2, 3))) void tree_check_find(struct tree_check *check,

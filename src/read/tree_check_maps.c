@@ -10,6 +10,9 @@
 
 #include "base/err.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* What can be wrong about a page's bit. */
 enum check_fault {
     CHECK_FAULT_NONE,
@@ -68,27 +71,35 @@ static void check_stretch_skip(struct tree_check *check, struct check_stretch *s
     *stretch = (struct check_stretch){CHECK_FAULT_NONE, page, page};
 }
 
+static enum check_fault check_page_fault(const struct tree_check *check, uint64_t page,
+                                         bool mapped, bool reached)
+{
+    if (mapped == reached)
+        return CHECK_FAULT_NONE;
+    if (reached)
+        return CHECK_FAULT_MISSING;
+    return page >= check->page_count ? CHECK_FAULT_ABOVE : CHECK_FAULT_LEAKED;
+}
+
 /* Compares `count` pages from stretch->end, a multiple of 8, with bits[0] on. */
 static void check_compare(struct tree_check *check, struct check_stretch *stretch,
                           const uint8_t *bits, uint64_t count)
 {
-    uint64_t start = stretch->end;
+    for (uint64_t i = 0; i < count; i += 8) {
+        uint64_t page = stretch->end;
+        unsigned pages = count - i < 8 ? (unsigned)(count - i) : 8;
+        unsigned mapped = bits[i / 8] & ((1u << pages) - 1);
+        unsigned reached = page < check->page_count ? check->reached[page / 8] : 0;
 
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t page = start + i;
-        bool mapped = (bits[i / 8] >> i % 8 & 1) != 0;
-        bool reached = page < check->page_count &&
-                       (check->reached[page / 8] >> page % 8 & 1) != 0;
-        enum check_fault fault = CHECK_FAULT_NONE;
-
-        check->result.mapped += mapped;
-        if (mapped && page >= check->page_count)
-            fault = CHECK_FAULT_ABOVE;
-        else if (mapped && !reached)
-            fault = CHECK_FAULT_LEAKED;
-        else if (reached && !mapped)
-            fault = CHECK_FAULT_MISSING;
-        check_stretch_add(check, stretch, fault);
+        check->result.mapped += (unsigned)__builtin_popcount(mapped);
+        if (mapped == reached && stretch->fault == CHECK_FAULT_NONE) { /* nearly always */
+            stretch->first = stretch->end += pages;
+            continue;
+        }
+        for (unsigned k = 0; k < pages; k++)
+            check_stretch_add(check, stretch,
+                              check_page_fault(check, page + k, mapped >> k & 1,
+                                               reached >> k & 1));
     }
 }
 
@@ -103,27 +114,68 @@ static const struct page_header *check_map_page(const struct tree_check *check, 
     return (const struct page_header *)(source->base + ((size_t)pgno << source->page_shift));
 }
 
-/* The newest copy of a group's map that belongs to the state; NULL: `why` says why not. */
-static const struct page_header *check_choose_map(const struct tree_check *check, uint32_t group,
-                                                  struct bts_error *why)
+/* A group's map: the copy that the state uses, and what is wrong with the others. */
+struct check_map {
+    const struct page_header *chosen; /* the newest copy that belongs to the state; NULL: none */
+    struct bts_error why;             /* chosen NULL: why there is none */
+    bool is_bad[2];                   /* a copy that does not verify, be it in use or not .. */
+    struct bts_error bad[2];          /* .. and why */
+};
+
+static void check_look_at_map(const struct tree_check *check, uint32_t group,
+                              struct check_map *map)
 {
     size_t page_size = page_source_page_size(check->source);
-    const struct page_header *chosen = NULL;
 
-    err_set(why, BTS_DAMAGED, "beyond the end of the file");
+    memset(map, 0, sizeof(*map));
+    err_set(&map->why, BTS_DAMAGED, "beyond the end of the file");
     for (unsigned copy = 0; copy < 2; copy++) {
         const struct page_header *page =
             check_map_page(check, space_map_pgno(group, copy, page_size));
 
-        if (page == NULL || space_map_check(page, page_size, group, copy, why) != BTS_OK)
+        if (page == NULL)
             continue;
-        if (page->txnid > check->txnid)
-            err_set(why, BTS_DAMAGED, "of transaction %llu, after the state",
+        if (space_map_check(page, page_size, group, copy, &map->bad[copy]) != BTS_OK) {
+            map->is_bad[copy] = true;
+            map->why = map->bad[copy];
+        } else if (page->txnid > check->txnid) {
+            err_set(&map->why, BTS_DAMAGED, "of transaction %llu, after the state",
                     (unsigned long long)page->txnid);
-        else if (chosen == NULL || page->txnid > chosen->txnid)
-            chosen = page;
+        } else if (map->chosen == NULL || page->txnid > map->chosen->txnid) {
+            map->chosen = page;
+        }
     }
-    return chosen;
+}
+
+void tree_check_find_map(struct tree_check *check, uint32_t group, unsigned copy,
+                         const char *text)
+{
+    size_t page_size = page_source_page_size(check->source);
+    uint64_t group_pages = space_map_group_pages(page_size);
+
+    check->result.damaged++;
+    tree_check_find(check, "page %u (space map of pages %llu to %llu): %s",
+                    space_map_pgno(group, copy, page_size),
+                    (unsigned long long)(group * group_pages),
+                    (unsigned long long)((group + 1) * group_pages - 1), text);
+}
+
+/*
+ * Each copy that does not verify is told, though the other one does for now:
+ * when that goes too, the store cannot be started.
+ */
+static void check_report_map(struct tree_check *check, uint32_t group,
+                             const struct check_map *map)
+{
+    char text[200];
+
+    for (unsigned copy = 0; copy < 2; copy++)
+        if (map->is_bad[copy] && map->chosen != NULL)
+            tree_check_find_map(check, group, copy, map->bad[copy].text);
+    if (map->chosen != NULL)
+        return;
+    snprintf(text, sizeof(text), "no usable copy: %.160s", map->why.text);
+    tree_check_find_map(check, group, 0, text);
 }
 
 static enum bts_status check_verdict(const struct tree_check *check, struct bts_error *error)
@@ -140,21 +192,15 @@ enum bts_status tree_check_maps(struct tree_check *check, struct bts_error *erro
     uint64_t group_pages = space_map_group_pages(page_size);
     uint32_t group_count = space_map_group_count(check->page_count, page_size);
     struct check_stretch stretch = {CHECK_FAULT_NONE, 0, 0};
-    struct bts_error why;
+    struct check_map map;
 
     for (uint32_t group = 0; group < group_count; group++) {
-        const struct page_header *map = check_choose_map(check, group, &why);
-
-        if (map != NULL) {
-            check_compare(check, &stretch, space_map_bits(map), group_pages);
-            continue;
-        }
-        check_stretch_skip(check, &stretch, (group + 1) * group_pages);
-        check->result.damaged++;
-        tree_check_find(check, "page %u (space map of pages %llu to %llu): no usable copy: %s",
-                        space_map_pgno(group, 0, page_size),
-                        (unsigned long long)(group * group_pages),
-                        (unsigned long long)((group + 1) * group_pages - 1), why.text);
+        check_look_at_map(check, group, &map);
+        if (map.chosen != NULL)
+            check_compare(check, &stretch, space_map_bits(map.chosen), group_pages);
+        else
+            check_stretch_skip(check, &stretch, (group + 1) * group_pages);
+        check_report_map(check, group, &map);
     }
     check_stretch_report(check, &stretch);
     return check_verdict(check, error);

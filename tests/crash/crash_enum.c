@@ -3,422 +3,437 @@
  * crash_enum: every state that a power cut can leave recovers to what was
  * acknowledged.
  *
- * One run of the engine over a recorder: a store is created, commits follow,
- * checkpoints, batches too large for the log, a clean stop, a kill, and starts.
- * Before each sync every operation since the last one is in doubt, and images
- * are made of what the disk may hold then:
- *
- *   nothing of it, all of it, every subset of a few operations; of many, the
- *   prefixes, all but one, one alone, and some at random; a write torn at 512
- *   bytes; a size that changed alone
- *
- * Each image is recovered in this process, and must
+ * A story is one life of a store over a recorder: it is created, commits
+ * follow in groups, checkpoints, batches too large for the log, a bucket comes
+ * and goes, the log wraps, a clean stop cuts the file, a kill, and starts.
+ * Before each sync images are made of what the disk may hold then (cuts.h),
+ * and each is recovered in this process.  It must
  *   - open,
  *   - hold a version from the last acknowledged one to the last begun one,
  *   - hold exactly that version's entries,
- *   - have every page reached accounted for, live and in the map, page for page.
+ *   - have every page reached accounted for, live and in the map, page for page,
+ *   - be the same when it is recovered once more.
  *
  * Of some images the recovery is recorded in its turn, and cut short itself.
- * In further runs one sync fails: what it should have kept is lost, though the
- * processes go on seeing it.  At last, so that it is known to find anything at
- * all, syncs are left out, and bad images must come of it.
+ * In further tellings of a story one sync fails: what it should have kept is
+ * lost, though the processes go on seeing it.
  *
- *   crash_enum [COMMITS [SEED]]
+ * A story follows from its seed, but for those whose engine has threads (they
+ * are told with the seed, too, but the order of their syncs is the machine's).
+ *
+ *   crash_enum [--images N] [--seed FIRST] [--stories N] [--workers N]
+ *
+ * tells stories until N distinct images were recovered, or N stories told.
  */
-#include "crash_run.h"
+#include "cuts.h"
+#include "kept_maps.h"
+#include "versions.h"
 
+#include <assert.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/err.h"
 
-#define SUBSETS_WHOLE 6u      /* so many operations: all subsets */
-#define SAMPLES 12u           /* of each kind, else */
-#define SEEN_MAX (1u << 18)   /* images told apart */
+#define WORKERS_MAX 16u
 
-/* ---- all images --------------------------------------------------------- */
-
-struct enumeration {
-    struct oracle oracle;
-    struct run scratch;          /* where images are recovered */
-    struct enumeration *nested;  /* cuts the recoveries of some of them; NULL: none */
-    unsigned long nested_each;
-    unsigned samples;
-    uint64_t random;
-    uint64_t *seen;              /* a hash set */
-    unsigned long images;
-    unsigned long bad;
-    struct bts_error first;      /* what was wrong with the first bad one */
+/* What one worker has found. */
+struct findings {
+    struct cut_counts story;
+    struct cut_counts nested;
+    struct cut_counts failed;      /* after a sync that failed */
+    uint64_t stories;
+    uint64_t at_work;              /* seed of the story that is told; 0: none */
 };
 
-static uint64_t draw(struct enumeration *all, uint64_t below)
+/* Shared by the workers. */
+struct board {
+    _Atomic uint64_t next_seed;
+    _Atomic uint64_t distinct;
+    struct findings findings[WORKERS_MAX];
+};
+
+struct options {
+    uint64_t images;
+    uint64_t seed;
+    uint64_t stories;
+    unsigned workers;
+    unsigned samples;              /* of each kind, when there are many operations */
+    unsigned torn;                 /* ways to tear one write */
+    unsigned nested_each;
+    unsigned length;               /* commits of a story */
+    unsigned failures;             /* tellings with a failed sync */
+};
+
+/* ---- a story ------------------------------------------------------------ */
+
+struct story {
+    uint64_t seed;
+    unsigned length;
+    unsigned most;                 /* requests at once */
+    unsigned checkpoint_each;
+    size_t page_size;
+    bool threads;
+};
+
+static struct story story_of(uint64_t seed, const struct options *options)
 {
-    all->random = run_mix(all->random + 0x9e3779b97f4a7c15ull);
-    return below > 0 ? all->random % below : 0;
+    uint64_t drawn = disk_mix(seed);
+
+    return (struct story){.seed = seed,
+                          .length = options->length + (unsigned)(drawn % 12),
+                          .most = 1 + (unsigned)(drawn >> 8) % 4,
+                          .checkpoint_each = 5 + (unsigned)(drawn >> 16) % 12,
+                          .page_size = seed % 6 == 5 ? 16384 : 4096,
+                          .threads = seed % 3 == 2};
 }
 
-static bool is_new(struct enumeration *all, uint64_t hash)
+/* Starts, commits up to version `last`. */
+static bool live(struct run *run, const struct file_system *system, const struct story *story,
+                 struct oracle *oracle, unsigned last)
 {
-    uint64_t place = hash % SEEN_MAX;
-
-    hash = hash != 0 ? hash : 1;
-    for (unsigned tries = 0; tries < 1000; tries++, place = (place + 1) % SEEN_MAX) {
-        if (all->seen[place] == hash)
-            return false;
-        if (all->seen[place] == 0) {
-            all->seen[place] = hash;
-            return true;
-        }
-    }
-    return true;
-}
-
-static void at_sync(void *context, struct recorder *recorder);
-
-/* Recovers an image, and the power goes again at each sync of that recovery. */
-static void check_nested(struct enumeration *all)
-{
-    struct enumeration *nested = all->nested;
-    struct recorder recorder;
-    struct run run;
     struct bts_error error;
 
-    run_init(&run, all->scratch.directory);
-    recorder_init(&recorder, run.directory);
-    recorder.at_sync = at_sync;
-    recorder.context = nested;
-    nested->oracle = all->oracle;
-    (void)!run_start(&run, &recorder.system, &error); /* its own outcome was looked at before */
-    run_fini(&run);
-    recorder_fini(&recorder);
+    return run_start(run, system, &error) == BTS_OK &&
+           run_work(run, oracle, last, story->most, story->checkpoint_each);
 }
 
-static void check_image(struct enumeration *all, const struct recorder_image *image,
-                        const char *what, size_t which, size_t count)
+static bool stop(struct run *run)
 {
     struct bts_error error;
-    enum bts_status status;
+    bool stopped = commit_stop(run->commit, &error) == BTS_OK;
 
-    if (!is_new(all, recorder_image_hash(image)))
-        return;
-    all->images++;
-    if (all->nested != NULL && all->images % all->nested_each == 0) {
-        recorder_image_save(image, all->scratch.directory);
-        check_nested(all);
-    }
-    recorder_image_save(image, all->scratch.directory);
-    status = run_check(&all->scratch, &all->oracle, &error);
-    run_kill(&all->scratch);
-    if (status == BTS_OK)
-        return;
-    if (all->bad++ == 0)
-        err_set(&all->first, status, "%s %zu of %zu in doubt: %.300s", what, which, count,
-                error.text);
+    run_kill(run);
+    return stopped;
 }
 
-/* An image with the operations for which `keep` says so; `torn` only in part. */
-static void build(struct enumeration *all, const struct recorder *recorder, const uint8_t *keep,
-                  size_t torn, const char *what, size_t which)
+/* All of it: a life that ends cleanly, one that is killed, one that ends cleanly. */
+static bool tell_lives(struct run *run, const struct file_system *system,
+                       const struct story *story, struct oracle *oracle)
 {
-    struct recorder_image image;
+    unsigned third = story->length / 3;
 
-    recorder_image_copy(&image, &recorder->durable);
-    for (size_t i = 0; i < recorder->pending_count; i++) {
-        const struct recorder_op *op = &recorder->pending[i];
-        if (i == torn && op->type == RECORDER_WRITE) {
-            for (uint64_t at = 0; at < op->size; at += 512) {
-                if (draw(all, 2) == 0)
-                    recorder_image_apply_part(&image, op, at, at + 512);
-            }
-        } else if (keep[i]) {
-            recorder_image_apply(&image, op);
-        }
-    }
-    check_image(all, &image, what, which, recorder->pending_count);
-    recorder_image_fini(&image);
+    if (!live(run, system, story, oracle, third) || !stop(run) ||
+        !live(run, system, story, oracle, 2 * third))
+        return false;
+    run_kill(run);
+    return live(run, system, story, oracle, story->length) && stop(run);
 }
 
-/* The `i`th of `samples` places in [0, count), the last ones always among them. */
-static size_t sample_place(size_t i, size_t samples, size_t count)
-{
-    return count <= samples ? i : count - 1 - i * count / samples;
-}
-
-static void build_subsets(struct enumeration *all, const struct recorder *recorder, uint8_t *keep)
-{
-    size_t count = recorder->pending_count;
-
-    for (size_t mask = 0; mask < (size_t)1 << count; mask++) {
-        for (size_t i = 0; i < count; i++)
-            keep[i] = (uint8_t)((mask >> i) & 1);
-        build(all, recorder, keep, SIZE_MAX, "subset", mask);
-    }
-}
-
-static void build_samples(struct enumeration *all, const struct recorder *recorder, uint8_t *keep)
-{
-    size_t count = recorder->pending_count;
-    size_t samples = count < all->samples ? count : all->samples;
-
-    for (size_t i = 0; i < samples; i++) {
-        size_t place = sample_place(i, samples, count);
-        memset(keep, 0, count);
-        memset(keep, 1, place);
-        build(all, recorder, keep, SIZE_MAX, "the first", place);
-        memset(keep, 1, count);
-        keep[place] = 0;
-        build(all, recorder, keep, SIZE_MAX, "all without", place);
-        memset(keep, 0, count);
-        keep[place] = 1;
-        build(all, recorder, keep, SIZE_MAX, "only", place);
-        for (size_t k = 0; k < count; k++)
-            keep[k] = (uint8_t)draw(all, 2);
-        build(all, recorder, keep, SIZE_MAX, "random", i);
-    }
-}
-
-/* All that a power cut before this sync can leave, or a good part of it. */
-static void at_sync(void *context, struct recorder *recorder)
-{
-    struct enumeration *all = context;
-    size_t count = recorder->pending_count;
-    uint8_t *keep = calloc(1, count + 1);
-    size_t samples = count < all->samples ? count : all->samples;
-
-    if (recorder->syncs < recorder->fail_sync) { /* the story up to there was cut before */
-        free(keep);
-        return;
-    }
-    build(all, recorder, keep, SIZE_MAX, "none", 0);
-    memset(keep, 1, count);
-    build(all, recorder, keep, SIZE_MAX, "all", 0);
-    if (count <= SUBSETS_WHOLE)
-        build_subsets(all, recorder, keep);
-    else
-        build_samples(all, recorder, keep);
-    memset(keep, 1, count);
-    for (size_t i = 0; i < samples; i++)
-        build(all, recorder, keep, sample_place(i, samples, count), "torn", i);
-    free(keep);
-}
-
-static void enumeration_init(struct enumeration *all, const char *directory, unsigned samples)
-{
-    memset(all, 0, sizeof(*all));
-    run_init(&all->scratch, directory);
-    all->samples = samples;
-    all->random = run_mix(88172645463325252ull + run_seed);
-    all->seen = calloc(SEEN_MAX, sizeof(*all->seen));
-    if (all->seen == NULL)
-        abort();
-}
-
-static void enumeration_fini(struct enumeration *all)
-{
-    run_fini(&all->scratch);
-    free(all->seen);
-}
-
-/* ---- the run that is cut ------------------------------------------------ */
-
-/* Commits up to version `last`, with a checkpoint now and then; false: the engine failed. */
-static bool work(struct run *run, struct oracle *oracle, unsigned last, unsigned checkpoint_each)
+/* The daemon ended, as it should; the next one sees what the disk may not have. */
+static void go_on_after_failure(struct run *run, const struct file_system *system,
+                                const struct story *story, struct oracle *oracle)
 {
     struct bts_error error;
     unsigned version;
+    uint64_t digest;
 
-    while (oracle->acknowledged < last) {
-        unsigned next = oracle->acknowledged + 1;
-        oracle->begun = next;
-        if (run_commit(run, next, &error) != BTS_OK)
-            return false;
-        oracle->acknowledged = next;
-        if (run_read(run, &version, &oracle->digests[next], &error) != BTS_OK || version != next)
-            abort();
-        if (next % checkpoint_each == 0)
-            commit_checkpoint_request(run->commit, NULL);
-        if (commit_failed(run->commit, NULL) != BTS_OK)
-            return false;
-    }
-    return true;
+    run_kill(run);
+    run_power_cut(run);
+    if (run_start(run, system, &error) != BTS_OK ||
+        run_read(run, &version, &digest, &error) != BTS_OK)
+        return;
+    oracle->acknowledged = oracle->begun = version;
+    (void)run_work(run, oracle, version + 6, story->most, 4);
+    run_kill(run);
 }
 
 /*
- * The whole story; begun versions must have their digest before an image can
- * hold them, so the same story is told twice: once without cuts.
+ * Tells the story over a recorder with these cuts; how many syncs it had.
+ * `fail_sync`: that one fails, 0: none.
  */
-static bool story(struct run *run, const struct file_system *system, struct oracle *oracle,
-                  unsigned length, struct bts_error *error)
-{
-    unsigned third = length / 3;
-
-    if (run_start(run, system, error) != BTS_OK || !work(run, oracle, third, 9))
-        return false;
-    if (commit_stop(run->commit, error) != BTS_OK)
-        return false;
-    run_kill(run);
-    if (run_start(run, system, error) != BTS_OK || !work(run, oracle, 2 * third, 14))
-        return false;
-    run_kill(run);
-    return run_start(run, system, error) == BTS_OK && work(run, oracle, length, 7);
-}
-
-static void remove_files(const char *directory)
-{
-    struct recorder_image empty;
-
-    recorder_image_init(&empty);
-    recorder_image_save(&empty, directory);
-}
-
-/* Tells the story once, to learn what each version holds. */
-static void learn(const char *directory, struct oracle *oracle, unsigned length)
-{
-    struct run run;
-    struct bts_error error = {.text = ""};
-
-    memset(oracle, 0, sizeof(*oracle));
-    remove_files(directory);
-    run_init(&run, directory);
-    oracle->digests[0] = RUN_EMPTY_DIGEST;
-    if (!story(&run, &file_system_real, oracle, length, &error)) {
-        fprintf(stderr, "the story fails without any cut: %s\n", error.text);
-        exit(1);
-    }
-    run_fini(&run);
-    oracle->acknowledged = oracle->begun = 0;
-}
-
-/* Tells the story over a recorder; each sync makes images. */
-static void tell(const char *directory, struct enumeration *all, unsigned length,
-                 unsigned long fail_sync, unsigned long skip_sync)
+static unsigned long tell(const char *folder, const struct story *story, struct cuts *cuts,
+                          struct oracle *oracle, unsigned long fail_sync)
 {
     struct recorder recorder;
     struct run run;
-    struct bts_error error;
+    unsigned long syncs;
+    char path[300];
+    bool good;
 
-    remove_files(directory);
-    run_init(&run, directory);
-    recorder_init(&recorder, directory);
-    recorder.at_sync = at_sync;
-    recorder.context = all;
+    oracle->acknowledged = oracle->begun = 0;
+    cuts->from_sync = fail_sync;
+    run_init(&run, folder);
+    run.page_size = story->page_size;
+    run.threads = story->threads;
+    recorder_init(&recorder, &file_system_real, NULL);
+    recorder.at_sync = cuts_at_sync;
+    recorder.context = cuts;
     recorder.fail_sync = fail_sync;
-    recorder.skip_sync = skip_sync;
-    if (!story(&run, &recorder.system, &all->oracle, length, &error) && fail_sync != 0) {
-        /* the daemon ended, as it should; the next one sees what the disk may not have */
-        run_kill(&run);
-        memset(run.beacon, 0, sizeof(*run.beacon));
-        if (run_start(&run, &recorder.system, &error) == BTS_OK) {
-            unsigned version;
-            uint64_t digest;
-            if (run_read(&run, &version, &digest, &error) == BTS_OK)
-                all->oracle.acknowledged = all->oracle.begun = version;
-            (void)work(&run, &all->oracle, version + 6, 4);
+    good = tell_lives(&run, &recorder.system, story, oracle);
+    if (!good && fail_sync != 0)
+        go_on_after_failure(&run, &recorder.system, story, oracle);
+    run_fini(&run);
+    syncs = recorder.syncs;
+    cuts_forget(cuts);
+    recorder_fini(&recorder);
+    for (unsigned name = 0; name < DISK_NAMES; name++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, disk_names[name]);
+        unlink(path);
+    }
+    if (!good && fail_sync == 0) { /* nothing was cut yet, and it does not even live */
+        cuts->counts->verdicts[RUN_REFUSED]++;
+        err_set(&cuts->counts->first, BTS_IO, "%s fails without any cut", cuts->story);
+    }
+    return syncs;
+}
+
+static void tell_with_failures(const char *folder, const struct story *story,
+                               struct oracle *oracle, struct findings *findings,
+                               unsigned long syncs, const struct options *options)
+{
+    char scratch[300];
+    char name[80];
+    struct cuts cuts;
+
+    snprintf(scratch, sizeof(scratch), "%s/failed", folder);
+    for (unsigned i = 0; i < options->failures; i++) {
+        unsigned long sync = 1 + disk_mix(story->seed * 31 + i) % syncs;
+        cuts_init(&cuts, scratch, oracle, &findings->failed, 2, options->torn / 4,
+                  story->seed + i);
+        snprintf(name, sizeof(name), "story %" PRIu64 ", sync %lu failed", story->seed, sync);
+        cuts.story = name;
+        (void)tell(folder, story, &cuts, oracle, sync);
+        cuts_fini(&cuts);
+    }
+}
+
+/* A story with all its cuts. */
+static void tell_story(const char *folder, uint64_t seed, const struct options *options,
+                       struct findings *findings)
+{
+    struct story story = story_of(seed, options);
+    static struct oracle oracle;
+    static struct cuts cuts;
+    static struct cuts nested;
+    char scratch[300];
+    char name[80];
+    unsigned long syncs;
+
+    version_seed = seed;
+    version_digests(oracle.digests, VERSIONS_MAX);
+    snprintf(name, sizeof(name), "story %" PRIu64, seed);
+    snprintf(scratch, sizeof(scratch), "%s/cut", folder);
+    cuts_init(&cuts, scratch, &oracle, &findings->story, options->samples,
+              options->torn, seed);
+    snprintf(scratch, sizeof(scratch), "%s/deeper", folder);
+    cuts_init(&nested, scratch, &oracle, &findings->nested, 2, options->torn / 4, seed);
+    cuts.story = nested.story = name;
+    cuts.nested = &nested;
+    cuts.nested_each = options->nested_each;
+    cuts.run.page_size = nested.run.page_size = story.page_size;
+    kept_maps_enable(true);
+    syncs = tell(folder, &story, &cuts, &oracle, 0);
+    cuts_fini(&nested);
+    cuts_fini(&cuts);
+    tell_with_failures(folder, &story, &oracle, findings, syncs, options);
+    kept_maps_enable(false);
+    findings->stories++;
+}
+
+/* ---- workers ------------------------------------------------------------ */
+
+static uint64_t sum(const uint64_t *counts, unsigned count)
+{
+    uint64_t all = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        all += counts[i];
+    return all;
+}
+
+static uint64_t distinct_of(const struct findings *findings)
+{
+    return sum(findings->story.distinct, CUT_KINDS) + sum(findings->nested.distinct, CUT_KINDS) +
+           sum(findings->failed.distinct, CUT_KINDS);
+}
+
+/* On one processor: what maps come and go then need not be told to the others. */
+static void stay_on(unsigned processor)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    (void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void work(const char *folder, const struct options *options, struct board *board,
+                 struct findings *findings)
+{
+    /* The same few blocks again and again: not from and back to the system each time. */
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    mkdir(folder, 0700);
+    while (atomic_load(&board->distinct) < options->images) {
+        uint64_t seed = atomic_fetch_add(&board->next_seed, 1);
+        uint64_t before = distinct_of(findings);
+        if (seed - options->seed >= options->stories)
+            break;
+        findings->at_work = seed;
+        tell_story(folder, seed, options, findings);
+        findings->at_work = 0;
+        atomic_fetch_add(&board->distinct, distinct_of(findings) - before);
+    }
+    rmdir(folder);
+}
+
+/* Runs the workers as processes: an assertion ends one, and is a finding. */
+static unsigned run_workers(const char *base, const struct options *options, struct board *board)
+{
+    pid_t children[WORKERS_MAX];
+    unsigned died = 0;
+
+    for (unsigned i = 0; i < options->workers; i++) {
+        stay_on(i);
+        children[i] = fork();
+        if (children[i] < 0)
+            abort();
+        if (children[i] == 0) {
+            char folder[200];
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            snprintf(folder, sizeof(folder), "%s/worker%u", base, i);
+            work(folder, options, board, &board->findings[i]);
+            _exit(0);
         }
     }
-    run_fini(&run);
-    recorder_fini(&recorder);
+    for (unsigned i = 0; i < options->workers; i++) {
+        int status;
+        if (waitpid(children[i], &status, 0) != children[i])
+            abort();
+        if (status == 0)
+            continue;
+        printf("died in story %" PRIu64 " (status %x): crash_enum --seed %" PRIu64
+               " --stories 1 --workers 1 shows it again\n",
+               board->findings[i].at_work, (unsigned)status, board->findings[i].at_work);
+        died++;
+    }
+    return died;
+}
+
+/* ---- the report --------------------------------------------------------- */
+
+static void add_counts(struct cut_counts *to, const struct cut_counts *from)
+{
+    to->built += from->built;
+    for (unsigned i = 0; i < CUT_KINDS; i++) {
+        to->images[i] += from->images[i];
+        to->distinct[i] += from->distinct[i];
+    }
+    for (unsigned i = 0; i < RUN_VERDICTS; i++)
+        to->verdicts[i] += from->verdicts[i];
+    if (to->first.text[0] == '\0')
+        to->first = from->first;
+}
+
+static void report_counts(const char *what, const struct cut_counts *counts)
+{
+    printf("# %s: %" PRIu64 " images built, %" PRIu64 " recovered, %" PRIu64 " distinct:", what,
+           counts->built, sum(counts->images, CUT_KINDS), sum(counts->distinct, CUT_KINDS));
+    for (unsigned i = 0; i < CUT_KINDS; i++)
+        printf(" %s %" PRIu64, cut_names[i], counts->distinct[i]);
+    printf("\n");
+    if (counts->first.text[0] != '\0')
+        printf("%s: the first bad one: %s\n", what, counts->first.text);
+}
+
+/* The verdict over all; the last line is it. */
+static int report(const struct board *board, const struct options *options, unsigned died)
+{
+    struct findings all;
+    struct cut_counts total;
+    uint64_t lost;
+    uint64_t holes;
+    uint64_t leaked;
+
+    memset(&all, 0, sizeof(all));
+    memset(&total, 0, sizeof(total));
+    for (unsigned i = 0; i < options->workers; i++) {
+        add_counts(&all.story, &board->findings[i].story);
+        add_counts(&all.nested, &board->findings[i].nested);
+        add_counts(&all.failed, &board->findings[i].failed);
+        all.stories += board->findings[i].stories;
+    }
+    report_counts("power cut at each sync", &all.story);
+    report_counts("nested, cut again in recovery", &all.nested);
+    report_counts("after a sync that failed", &all.failed);
+    add_counts(&total, &all.story);
+    add_counts(&total, &all.nested);
+    add_counts(&total, &all.failed);
+    lost = total.verdicts[RUN_REFUSED] + total.verdicts[RUN_LOST] + died;
+    holes = total.verdicts[RUN_HOLES] + total.verdicts[RUN_RESTLESS];
+    leaked = total.verdicts[RUN_LEAKED];
+    printf("# %" PRIu64 " stories, seeds from %" PRIu64 "\n", all.stories, options->seed);
+    printf("%" PRIu64 " distinct crash images, %" PRIu64 " lost, %" PRIu64 " holes, %" PRIu64
+           " leaked\n",
+           sum(total.distinct, CUT_KINDS), lost, holes, leaked);
+    return lost + holes + leaked > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* ---- main --------------------------------------------------------------- */
 
-static int report(const char *what, const struct enumeration *all)
+static struct options parse(int argc, char **argv)
 {
-    printf("# %s: %lu images, %lu bad\n", what, all->images, all->bad);
-    if (all->bad > 0)
-        printf("%s: the first: %s\n", what, all->first.text);
-    return all->bad > 0;
-}
+    static const struct option names[] = {{"images", required_argument, NULL, 'i'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"stories", required_argument, NULL, 'n'},
+                                          {"workers", required_argument, NULL, 'w'},
+                                          {NULL, 0, NULL, 0}};
+    const char *sanitizer = getenv("BTS_SANITIZER");
+    bool slow = sanitizer != NULL && sanitizer[0] == '1';
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    struct options options = {.images = slow ? 10000 : 100000,
+                              .seed = 1,
+                              .stories = UINT64_MAX,
+                              .workers = processors > 0 ? (unsigned)processors : 1,
+                              .samples = 6,
+                              .torn = 64,
+                              .nested_each = 40,
+                              .length = 45,
+                              .failures = 6};
+    int option;
 
-static int check_story(const char *work_directory, const char *scratch, unsigned length,
-                       unsigned samples)
-{
-    static struct enumeration all;
-    static struct enumeration nested;
-    char deeper[220];
-    int failed;
-
-    snprintf(deeper, sizeof(deeper), "%s/deeper", scratch);
-    mkdir(deeper, 0700);
-    enumeration_init(&all, scratch, samples);
-    enumeration_init(&nested, deeper, 2);
-    all.nested = &nested;
-    all.nested_each = 40;
-    learn(work_directory, &all.oracle, length);
-    tell(work_directory, &all, length, 0, 0);
-    failed = report("power cut at each sync", &all) | report("and in recovery again", &nested);
-    remove_files(deeper);
-    rmdir(deeper);
-    enumeration_fini(&nested);
-    enumeration_fini(&all);
-    return failed;
-}
-
-static int check_failed_syncs(const char *work_directory, const char *scratch, unsigned length,
-                              unsigned long step)
-{
-    static struct enumeration all;
-    struct oracle oracle;
-    int failed;
-
-    enumeration_init(&all, scratch, 1);
-    learn(work_directory, &oracle, VERSIONS_MAX - 10);
-    for (unsigned long n = 1; n < 3 * length; n += step) {
-        all.oracle = oracle;
-        tell(work_directory, &all, length, n, 0);
+    while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        switch (option) {
+        case 'i': options.images = strtoull(optarg, NULL, 10); break;
+        case 's': options.seed = strtoull(optarg, NULL, 10); break;
+        case 'n': options.stories = strtoull(optarg, NULL, 10); break;
+        case 'w': options.workers = (unsigned)strtoul(optarg, NULL, 10); break;
+        default: exit(2);
+        }
     }
-    failed = report("after a sync that failed", &all);
-    enumeration_fini(&all);
-    return failed;
-}
-
-/* Leaves syncs out: bad images must be found (or the process dies of them). */
-static int check_power(const char *work_directory, const char *scratch, unsigned length)
-{
-    int status;
-    pid_t child = fork();
-
-    if (child == 0) {
-        static struct enumeration all;
-        enumeration_init(&all, scratch, 4);
-        learn(work_directory, &all.oracle, length);
-        if (freopen("/dev/null", "w", stderr) == NULL)
-            _exit(0);
-        tell(work_directory, &all, length, 0, 5);
-        _exit(all.bad > 0 ? 1 : 0);
-    }
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        abort();
-    printf("# with every fifth sync left out: %s\n", status != 0 ? "found" : "not found");
-    return status == 0;
+    if (options.workers > WORKERS_MAX)
+        options.workers = WORKERS_MAX;
+    return options;
 }
 
 int main(int argc, char **argv)
 {
-    const char *sanitizer = getenv("BTS_SANITIZER");
-    bool slow = sanitizer != NULL && sanitizer[0] == '1';
-    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-    unsigned length = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : slow ? 24 : 75;
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-    char work_directory[100];
-    char scratch[100];
-    int failed = 0;
+    struct options options = parse(argc, argv);
+    char base[] = "/dev/shm/crash_enum.XXXXXX";
+    struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    unsigned died;
+    int result;
 
-    snprintf(work_directory, sizeof(work_directory), "%s/crash_enum.XXXXXX", base);
-    snprintf(scratch, sizeof(scratch), "%s/crash_scratch.XXXXXX", base);
-    run_seed = seed;
-    if (mkdtemp(work_directory) == NULL || mkdtemp(scratch) == NULL)
-        abort();
-    failed += check_story(work_directory, scratch, length, slow ? 4 : SAMPLES);
-    failed += check_failed_syncs(work_directory, scratch, 30, slow ? 13 : 1);
-    failed += check_power(work_directory, scratch, 24);
-    remove_files(work_directory);
-    remove_files(scratch);
-    rmdir(work_directory);
-    rmdir(scratch);
-    return failed != 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (board == MAP_FAILED || mkdtemp(base) == NULL) {
+        perror(base);
+        return EXIT_FAILURE;
+    }
+    board->next_seed = options.seed;
+    died = run_workers(base, &options, board);
+    result = report(board, &options, died);
+    rmdir(base);
+    return result;
 }

@@ -3,14 +3,13 @@
  * crash_run: one life of the engine, the versions that it makes, and what a
  * recovered store is held against.
  *
- * Version n is what the store holds after n commits; the batches follow from
- * their numbers, and key "n" says which version it is.
+ * Version n is what the store holds after n commits (versions.h).
  */
 #ifndef CRASH_RUN_H
 #define CRASH_RUN_H
 
 #include "commit/commit.h"
-#include "recorder.h"
+#include "disk.h"
 
 #define VERSIONS_MAX 400u
 
@@ -19,38 +18,57 @@ struct run {
     struct beacon *beacon;
     struct horizon horizon;
     struct commit *commit;
+    size_t page_size;       /* of a store that is created */
+    bool threads;           /* the engine's: for log syncs and checkpoints */
 };
 
-/* What a recovered image is held against. */
+/* What a recovered image is held against.  Threads look while the story goes on. */
 struct oracle {
-    unsigned acknowledged;
-    unsigned begun;
-    uint64_t digests[VERSIONS_MAX];
+    _Atomic unsigned acknowledged;  /* acquire and release: what was acknowledged is durable */
+    _Atomic unsigned begun;
+    uint64_t digests[VERSIONS_MAX]; /* of each version's contents */
 };
 
-/* The digest of a store without entries. */
-#define RUN_EMPTY_DIGEST 14695981039346656037ull
+/* What is wrong with a recovered image. */
+enum run_verdict {
+    RUN_SOUND,
+    RUN_REFUSED,   /* it does not open */
+    RUN_LOST,      /* a version before the last acknowledged one, or after the last begun one */
+    RUN_HOLES,     /* not what that version holds */
+    RUN_LEAKED,    /* pages and space map differ, or a page is damaged */
+    RUN_RESTLESS,  /* recovered once more it is another */
+    RUN_VERDICTS,
+};
 
 void run_init(struct run *run, const char *directory);
 /* As by SIGKILL. */
 void run_kill(struct run *run);
 void run_fini(struct run *run);
 
+/* The run directory goes with the power. */
+void run_power_cut(struct run *run);
+
 enum bts_status run_start(struct run *run, const struct file_system *system,
                           struct bts_error *error);
-enum bts_status run_commit(struct run *run, unsigned version, struct bts_error *error);
 
-/* The newest state: which version it says it is, and a hash of all that is in it. */
+/*
+ * Commits versions up to `last`, up to `most` of them at once, with a
+ * checkpoint after each `checkpoint_each` of them; the oracle is told before
+ * and after.  False: the engine failed.
+ */
+bool run_work(struct run *run, struct oracle *oracle, unsigned last, unsigned most,
+              unsigned checkpoint_each);
+
+/* The newest state: which version it says it is, and a digest of all that is in it. */
 enum bts_status run_read(struct run *run, unsigned *version, uint64_t *digest,
                          struct bts_error *error);
 
-/* Recovers the files in run->directory, after a power cut; BTS_OK: it is as it must be. */
-enum bts_status run_check(struct run *run, const struct oracle *oracle, struct bts_error *error);
-
-/* Versions follow from it too. */
-extern uint64_t run_seed;
-
-/* Scrambles a number. */
-uint64_t run_mix(uint64_t x);
+/* Holds a store that run_start has recovered after a power cut against the oracle. */
+enum run_verdict run_check(struct run *run, const struct oracle *oracle, unsigned *version,
+                           struct bts_error *error);
+/* Kills it and recovers once more: it must still be `version`. */
+enum run_verdict run_check_again(struct run *run, const struct file_system *system,
+                                 const struct oracle *oracle, unsigned version,
+                                 struct bts_error *error);
 
 #endif

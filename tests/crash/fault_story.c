@@ -379,7 +379,7 @@ static void story_begin(struct story *story)
     memset(story->beacon, 0, sizeof(*story->beacon));
     memset(story->slots, 0, sizeof(*story->slots));
     atomic_store(&story->slots->used, 2);
-    story->system = faults_init(story->directory, story->threads);
+    story->system = faults_init(story->threads);
     if (horizon_init(&story->horizon, NULL) != BTS_OK ||
         horizon_add(&story->horizon, story->slots, &id, NULL) != BTS_OK)
         abort();

@@ -4,10 +4,12 @@
 #include "recorder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <unwind.h>
 
 #define SITES_MAX 2000u
@@ -334,9 +336,9 @@ bool faults_malloc_fails(void)
 
 /* ---- control ------------------------------------------------------------ */
 
-const struct file_system *faults_init(const char *directory, bool threads)
+const struct file_system *faults_init(bool threads)
 {
-    recorder_init(&faults.recorder, directory);
+    recorder_init(&faults.recorder, &file_system_real, NULL);
     faults.system = (struct file_system){.ops = &faults_ops, .context = NULL};
     faults.threads = threads;
     faults.teller = pthread_self();
@@ -348,9 +350,30 @@ void faults_fini(void)
     recorder_fini(&faults.recorder);
 }
 
+/* What a disk holds of one file, written as a file. */
+static void save(const struct disk_inode *inode, const char *path)
+{
+    size_t known = (size_t)inode->page_count * DISK_PAGE;
+    size_t size = known < inode->size ? known : (size_t)inode->size;
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    if (fd < 0 || pwrite(fd, inode->bytes, size, 0) != (ssize_t)size ||
+        ftruncate(fd, (off_t)inode->size) != 0)
+        abort();
+    close(fd);
+}
+
 void faults_power_cut(const char *directory)
 {
-    recorder_image_save(&faults.recorder.durable, directory);
+    const struct disk *disk = &faults.recorder.durable;
+
+    for (unsigned i = 0; i < DISK_NAMES; i++) {
+        char path[300];
+        snprintf(path, sizeof(path), "%s/%s", directory, disk_names[i]);
+        unlink(path);
+        if (disk->names[i] >= 0)
+            save(&disk->inodes[disk->names[i]], path);
+    }
 }
 
 void faults_forget(void)

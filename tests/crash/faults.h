@@ -53,7 +53,7 @@ struct fault_plan {
 #define FAULTS_PENDING "store.bts.pending"
 
 /* The file system to give away, over an empty directory.  `threads`: the engine has some. */
-const struct file_system *faults_init(const char *directory, bool threads);
+const struct file_system *faults_init(bool threads);
 void faults_fini(void);
 
 /* Writes into `directory` what a power cut leaves now: all that was not synced is gone. */

@@ -3,8 +3,100 @@
 crash_programs += tests/crash/crash_enum
 tests_crash_crash_enum_SOURCES = tests/crash/crash_enum.c \
 	tests/crash/crash_run.c tests/crash/crash_run.h \
-	tests/crash/recorder.c tests/crash/recorder.h
+	tests/crash/cuts.c tests/crash/cuts.h \
+	tests/crash/disk.c tests/crash/disk.h \
+	tests/crash/kept_maps.c tests/crash/kept_maps.h \
+	tests/crash/recorder.c tests/crash/recorder.h \
+	tests/crash/scratch.c tests/crash/scratch.h \
+	tests/crash/versions.c tests/crash/versions.h
 tests_crash_crash_enum_LDADD = $(commit_libs)
+tests_crash_crash_enum_LDFLAGS = $(AM_LDFLAGS) $(kept_maps_ldflags)
+kept_maps_ldflags = -Wl,--wrap=mmap,--wrap=munmap
+
+# Daemon and readers killed under load, and histories of it all.
+kills_programs = tests/crash/kill_loop tests/crash/serializability
+kill_loop_sources = tests/crash/kill_loop.c \
+	tests/crash/kill_readers.c tests/crash/kill_readers.h \
+	tests/crash/kill_writers.c tests/crash/kill_writers.h
+tests_crash_kill_loop_SOURCES = $(kill_loop_sources) $(harness_sources)
+tests_crash_kill_loop_LDADD = $(harness_libs)
+serializability_sources = tests/crash/serializability.c \
+	tests/crash/serial_cells.c tests/crash/serial_cells.h \
+	tests/crash/serial_check.c tests/crash/serial_check.h \
+	tests/crash/serial_clients.c tests/crash/serial_clients.h \
+	tests/crash/serial_events.c tests/crash/serial_events.h \
+	tests/crash/serial_group.c tests/crash/serial_group.h \
+	tests/crash/serial_history.h \
+	tests/crash/serial_mangle.c tests/crash/serial_mangle.h
+tests_crash_serializability_SOURCES = $(serializability_sources) $(harness_sources)
+tests_crash_serializability_LDADD = $(harness_libs)
+EXTRA_PROGRAMS += $(kills_programs)
+CLEANFILES += $(kills_programs)
+everything: $(kills_programs)
+EXTRA_DIST += \
+	tests/crash/seeded/answered_with_the_number_before.patch \
+	tests/crash/seeded/conditions_compare_sizes.patch \
+	tests/crash/seeded/conditions_refuse_large_values.patch \
+	tests/crash/seeded/dead_reader_pins_for_ever.patch \
+	tests/crash/seeded/dead_reader_waits_for_sweep.patch \
+	tests/crash/seeded/frame_tail_not_written.patch \
+	tests/crash/seeded/published_before_logged.patch \
+	tests/crash/seeded/replay_skips_the_last_frame.patch \
+	tests/crash/seeded/replay_takes_one_batch_of_each_frame.patch \
+	tests/crash/seeded/kill_survivors_forgotten.patch
+
+check-kills: btstored tests/crash/kill_loop
+	$(run_tests) tests/crash/kill_loop
+
+# Runs the program that follows on its own, with arguments.
+run_in_scratch = @scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	export TMPDIR="$$scratch" BTS_BUILDDIR='$(abs_top_builddir)' &&
+
+check-serial: btstored tests/crash/serializability
+	$(run_tests) tests/crash/serializability
+
+# 1,000 kills of each.
+soak-kills: btstored tests/crash/kill_loop
+	$(run_in_scratch) tests/crash/kill_loop 1000 1000
+
+# 100 million reads and acknowledgements.
+soak-serial: btstored tests/crash/serializability
+	$(run_in_scratch) tests/crash/serializability 100000000
+
+.PHONY: check-kills check-serial soak-kills soak-serial
+
+# Seeded bugs of salvage; the test that must find them is tests/process/salvage.
+EXTRA_DIST += \
+	tests/crash/seeded/salvage_bad_leaf_is_skipped.patch \
+	tests/crash/seeded/salvage_beyond_what_is_lost.patch \
+	tests/crash/seeded/salvage_increments_what_is_lost.patch \
+	tests/crash/seeded/salvage_older_versions_win.patch \
+	tests/crash/seeded/salvage_writes_to_the_source.patch
+
+# One bit flips: nobody is fooled.  `make check-bitflip`; every bit of 1 MiB: `make soak-bitflip`.
+bitflip_programs = tests/crash/bitflip
+tests_crash_bitflip_SOURCES = tests/crash/bitflip.c \
+	tests/crash/flip_store.c tests/crash/flip_store.h \
+	tests/crash/flip_places.c tests/crash/flip_places.h \
+	tests/crash/flip_read.c \
+	tests/crash/flip_try.c tests/crash/flip_try.h
+tests_crash_bitflip_LDADD = $(commit_libs) $(client_libs)
+EXTRA_PROGRAMS += $(bitflip_programs)
+CLEANFILES += $(bitflip_programs)
+
+everything: $(bitflip_programs)
+check-bitflip: $(bitflip_programs)
+	$(run_tests) $(bitflip_programs)
+soak-bitflip: $(bitflip_programs)
+	tests/crash/bitflip --every 1
+.PHONY: check-bitflip soak-bitflip
+
+EXTRA_DIST += \
+	tests/crash/seeded/bitflip_leaf_crc.patch \
+	tests/crash/seeded/bitflip_log_header.patch \
+	tests/crash/seeded/bitflip_mark_first.patch \
+	tests/crash/seeded/bitflip_run_crc.patch \
+	tests/crash/seeded/bitflip_second_meta.patch
 
 # Faults: every call of the seam and of malloc fails, in-process; and system
 # calls of the real programs, from outside.
@@ -20,6 +112,7 @@ tests_crash_fault_sweep_SOURCES = tests/crash/fault_sweep.c \
 	tests/crash/fault_check.c tests/crash/fault_check.h \
 	tests/crash/fault_batch.c tests/crash/fault_batch.h \
 	tests/crash/fault_malloc.c tests/crash/faults.c tests/crash/faults.h \
+	tests/crash/disk.c tests/crash/disk.h \
 	tests/crash/recorder.c tests/crash/recorder.h
 tests_crash_fault_sweep_LDFLAGS = $(AM_LDFLAGS) $(faults_ldflags)
 tests_crash_fault_sweep_LDADD = $(commit_libs)
@@ -34,10 +127,8 @@ check-faults: btstore btstored $(fault_programs)
 	$(run_tests) tests/crash/fault_sweep $(addprefix $(srcdir)/,$(fault_scripts))
 
 soak-faults: btstore btstored $(fault_programs)
-	$(run_soak_faults)
-
-run_soak_faults = @BTS_SRCDIR='$(abs_top_srcdir)' BTS_BUILDDIR='$(abs_top_builddir)' \
-	BTS_FAULTS_ALL=1 $(SHELL) $(srcdir)/tests/run --timeout 7200 \
-	tests/crash/fault_sweep $(addprefix $(srcdir)/,$(fault_scripts))
+	@BTS_SRCDIR='$(abs_top_srcdir)' BTS_BUILDDIR='$(abs_top_builddir)' BTS_FAULTS_ALL=1 \
+	$(SHELL) $(srcdir)/tests/run --timeout 7200 \
+		tests/crash/fault_sweep $(addprefix $(srcdir)/,$(fault_scripts))
 
 .PHONY: check-faults soak-faults

@@ -6,9 +6,9 @@
  * broken, and one that makes valid bytes to begin with.  Two drivers run it:
  *
  *   libFuzzer     clang -fsanitize=fuzzer,address,undefined, guided by coverage:
- *                 make fuzz-NAME SECONDS=30 (see local.mk)
- *   fuzz_main.c   any compiler: mutates the seeds by a fixed generator, so that
- *                 `make check-fuzz` gives the same answer each time
+ *                 make check-fuzz-guided, make fuzz-NAME SECONDS=600 (see local.mk)
+ *   fuzz_main.c   any compiler: runs the corpus and mutants of it, made by a
+ *                 fixed generator: make check-fuzz
  */
 #ifndef FUZZ_H
 #define FUZZ_H

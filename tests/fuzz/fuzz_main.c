@@ -2,21 +2,31 @@
 /*
  * fuzz_main: run a fuzz target without libFuzzer.
  *
- *     fuzz_batch [ROUNDS]      mutate the target's seeds, the same way each time
+ *     fuzz_batch               the corpus, then mutants for two seconds
+ *     fuzz_batch ROUNDS        the corpus, then so many mutants
  *     fuzz_batch FILE...       run these inputs, as found by a fuzzer
  *     fuzz_batch --seeds DIR   write the seeds there, for libFuzzer to start from
  *
- * Every input is a block of its own of exactly its size, so that a sanitizer
- * sees a read of the byte behind it.
+ * The corpus is BTS_SRCDIR/tests/fuzz/corpus/NAME (every input that ever broke
+ * a promise is in it) and the target's own seeds; the mutants are made of both,
+ * the same ones in the same order each time.  Every input is a block of its own
+ * of exactly its size, so that a sanitizer sees a read of the byte behind it.
+ * An input that breaks something is left in TMPDIR, or the working folder.
  */
 #include "fuzz.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define FUZZ_ROUNDS 20000
+#define FUZZ_SECONDS 2.0
 #define FUZZ_MUTATIONS_MAX 6
-#define FUZZ_SEEDS_MAX 64
+#define FUZZ_SEEDS_MAX 256
 
 /* Numbers that parsers trip over. */
 static const uint64_t fuzz_numbers[] = {
@@ -35,6 +45,41 @@ static uint64_t fuzz_random(uint64_t below)
     return (fuzz_state * UINT64_C(0x2545f4914f6cdd1d) >> 11) % below;
 }
 
+/* ---- one input ------------------------------------------------------------------ */
+
+static const uint8_t *fuzz_data;  /* at work */
+static size_t fuzz_size;
+static char fuzz_kept[4096];      /* where it is left if it breaks something; "": it is a file */
+
+/* How an input ends the program; where a sanitizer watches it says more, and itself. */
+static const int fuzz_signals[] = {
+    SIGABRT,
+#if !BTS_SANITIZER
+    SIGSEGV, SIGBUS, SIGFPE,
+#endif
+};
+
+static void fuzz_say(const char *text)
+{
+    if (write(STDERR_FILENO, text, strlen(text)) < 0) {
+        return; /* nobody listens */
+    }
+}
+
+/* Keeps the input; does only what a signal handler may do. */
+static void fuzz_keep(int signal_number)
+{
+    int fd = fuzz_kept[0] != '\0' ? open(fuzz_kept, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
+
+    if (fd >= 0 && write(fd, fuzz_data, fuzz_size) == (ssize_t)fuzz_size) {
+        fuzz_say("the input is ");
+        fuzz_say(fuzz_kept);
+        fuzz_say("\n");
+    }
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
 static void fuzz_run(const uint8_t *data, size_t size)
 {
     uint8_t *exact = malloc(size > 0 ? size : 1);
@@ -43,9 +88,13 @@ static void fuzz_run(const uint8_t *data, size_t size)
         abort();
     }
     memcpy(exact, data, size);
+    fuzz_data = exact;
+    fuzz_size = size;
     LLVMFuzzerTestOneInput(exact, size);
     free(exact);
 }
+
+/* ---- mutants ---------------------------------------------------------------------- */
 
 /* One small change; most fall near the start, where headers are. */
 static size_t fuzz_mutate(uint8_t *data, size_t size)
@@ -82,27 +131,141 @@ static size_t fuzz_mutate(uint8_t *data, size_t size)
     }
 }
 
-static int fuzz_rounds(unsigned long rounds)
-{
-    uint8_t *data = malloc(FUZZ_SIZE_MAX);
-    unsigned seeds = 0;
+/* ---- the corpus ------------------------------------------------------------------- */
 
-    if (data == NULL) {
-        return EXIT_FAILURE;
+/* Inputs to begin with; kept until the end. */
+static struct {
+    uint8_t *data;
+    size_t size;
+} fuzz_corpus[FUZZ_SEEDS_MAX];
+static unsigned fuzz_corpus_count;
+
+static void fuzz_add(const uint8_t *data, size_t size)
+{
+    uint8_t *copy = malloc(size + 1);
+
+    if (copy == NULL || fuzz_corpus_count == FUZZ_SEEDS_MAX) {
+        abort();
     }
-    while (seeds < FUZZ_SEEDS_MAX && fuzz_seed(seeds, data) > 0) {
-        seeds++;
+    memcpy(copy, data, size);
+    fuzz_corpus[fuzz_corpus_count].data = copy;
+    fuzz_corpus[fuzz_corpus_count++].size = size;
+}
+
+static bool fuzz_add_file(const char *path, uint8_t *room)
+{
+    FILE *file = fopen(path, "rb");
+
+    if (file == NULL) {
+        perror(path);
+        return false;
     }
-    for (unsigned long round = 0; round < rounds; round++) {
-        size_t size = fuzz_seed((unsigned)(round % seeds), data);
-        for (uint64_t i = round < seeds ? 0 : 1 + fuzz_random(FUZZ_MUTATIONS_MAX); i > 0; i--) {
+    fuzz_add(room, fread(room, 1, FUZZ_SIZE_MAX, file));
+    fclose(file);
+    return true;
+}
+
+static int fuzz_by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* The files of the corpus, by name; false: there are none. */
+static bool fuzz_add_folder(const char *name, uint8_t *room)
+{
+    const char *source = getenv("BTS_SRCDIR");
+    char folder[4000];
+    char path[4400];
+    struct dirent **entries;
+    bool readable = true;
+    unsigned before = fuzz_corpus_count;
+    int count;
+
+    snprintf(folder, sizeof(folder), "%s/tests/fuzz/corpus/%s", source != NULL ? source : ".",
+             name);
+    count = scandir(folder, &entries, NULL, fuzz_by_name);
+    for (int i = 0; i < count; i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
+        if (entries[i]->d_name[0] != '.') {
+            readable = fuzz_add_file(path, room) && readable;
+        }
+        free(entries[i]);
+    }
+    if (count >= 0) {
+        free(entries);
+    }
+    if (fuzz_corpus_count == before) {
+        printf("SKIP corpus: no files in %s\n", folder);
+    }
+    return readable;
+}
+
+static void fuzz_add_seeds(uint8_t *room)
+{
+    size_t size;
+
+    for (unsigned i = 0; (size = fuzz_seed(i, room)) > 0; i++) {
+        fuzz_add(room, size);
+    }
+}
+
+/* ---- rounds ------------------------------------------------------------------------- */
+
+static double fuzz_now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Mutates and runs; how many were run. */
+static unsigned long fuzz_mutants(unsigned long rounds, double until, uint8_t *data)
+{
+    unsigned long round = 0;
+
+    for (; round < rounds && (until == 0 || fuzz_now_s() < until); round++) {
+        unsigned which = (unsigned)(round % fuzz_corpus_count);
+        size_t size = fuzz_corpus[which].size;
+        memcpy(data, fuzz_corpus[which].data, size);
+        for (uint64_t i = 1 + fuzz_random(FUZZ_MUTATIONS_MAX); i > 0; i--) {
             size = fuzz_mutate(data, size);
         }
         fuzz_run(data, size);
     }
+    return round;
+}
+
+static int fuzz_rounds(const char *program, unsigned long rounds, double seconds)
+{
+    const char *slash = strrchr(program, '/');
+    const char *name = slash != NULL ? slash + 1 : program;
+    const char *folder = getenv("TMPDIR");
+    uint8_t *data = malloc(FUZZ_SIZE_MAX);
+    double started = fuzz_now_s();
+    unsigned long mutants;
+    bool readable;
+
+    if (data == NULL) {
+        return EXIT_FAILURE;
+    }
+    snprintf(fuzz_kept, sizeof(fuzz_kept), "%s/%s.crash", folder != NULL ? folder : ".", name);
+    for (size_t i = 0; i < sizeof(fuzz_signals) / sizeof(fuzz_signals[0]); i++) {
+        signal(fuzz_signals[i], fuzz_keep);
+    }
+    readable = fuzz_add_folder(strncmp(name, "fuzz_", 5) == 0 ? name + 5 : name, data);
+    fuzz_add_seeds(data);
+    for (unsigned i = 0; i < fuzz_corpus_count; i++) {
+        fuzz_run(fuzz_corpus[i].data, fuzz_corpus[i].size);
+    }
+    mutants = fuzz_mutants(rounds, seconds > 0 ? started + seconds : 0, data);
+    for (unsigned i = 0; i < fuzz_corpus_count; i++) {
+        free(fuzz_corpus[i].data);
+    }
     free(data);
-    printf("%lu inputs from %u seeds\n", rounds, seeds);
-    return EXIT_SUCCESS;
+    printf("# %s: %u inputs of the corpus, %lu mutants, %.1f s\n", name, fuzz_corpus_count,
+           mutants, fuzz_now_s() - started);
+    return readable ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int fuzz_file(const char *path)
@@ -151,7 +314,7 @@ int main(int argc, char **argv)
     int result = EXIT_SUCCESS;
 
     if (argc < 2 || *end == '\0') {
-        return fuzz_rounds(rounds);
+        return fuzz_rounds(argv[0], rounds, argc < 2 ? FUZZ_SECONDS : 0);
     }
     if (argc == 3 && strcmp(argv[1], "--seeds") == 0) {
         return fuzz_seeds(argv[2]);

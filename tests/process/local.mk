@@ -12,10 +12,6 @@ process_programs += tests/process/concurrency
 tests_process_concurrency_SOURCES = tests/process/concurrency.c $(harness_sources)
 tests_process_concurrency_LDADD = $(harness_libs)
 
-process_programs += tests/process/crash_safety
-tests_process_crash_safety_SOURCES = tests/process/crash_safety.c $(harness_sources)
-tests_process_crash_safety_LDADD = $(harness_libs)
-
 process_programs += tests/process/leak_safety
 tests_process_leak_safety_SOURCES = tests/process/leak_safety.c $(harness_sources)
 tests_process_leak_safety_LDADD = $(harness_libs)
@@ -90,3 +86,9 @@ tests_process_writers_and_waiters_LDADD = $(harness_libs)
 process_programs += tests/process/many_threads
 tests_process_many_threads_SOURCES = tests/process/many_threads.c $(harness_sources)
 tests_process_many_threads_LDADD = $(harness_libs)
+
+process_programs += tests/process/salvage
+tests_process_salvage_SOURCES = tests/process/salvage.c \
+	tests/process/salvage_image.c tests/process/salvage_image.h \
+	tests/process/salvage_store.c tests/process/salvage_store.h $(harness_sources)
+tests_process_salvage_LDADD = $(client_libs)

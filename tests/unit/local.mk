@@ -97,6 +97,8 @@ unit_programs += tests/unit/test_horizon
 tests_unit_test_horizon_LDADD = $(pages_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_space
 tests_unit_test_space_LDADD = $(pages_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_file
+tests_unit_test_file_LDADD = $(pages_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_pages
 tests_unit_test_pages_LDADD = $(pages_libs) $(CHECK_LIBS)
 
@@ -136,6 +138,10 @@ tests_unit_test_apply_undo_SOURCES = tests/unit/test_apply_undo.c $(writer_fixtu
 tests_unit_test_apply_undo_LDFLAGS = $(AM_LDFLAGS) $(failing_malloc_ldflags)
 tests_unit_test_apply_undo_LDADD = $(tree_libs) $(CHECK_LIBS)
 
+unit_programs += tests/unit/test_tree_damage
+tests_unit_test_tree_damage_SOURCES = tests/unit/test_tree_damage.c $(writer_fixture)
+tests_unit_test_tree_damage_LDADD = $(tree_libs) $(CHECK_LIBS)
+
 # commit
 engine_fixture_sources = \
 	tests/unit/engine_fixture.c tests/unit/engine_fixture.h \
@@ -156,6 +162,9 @@ tests_unit_test_commit_faults_LDADD = $(commit_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_recover
 tests_unit_test_recover_SOURCES = tests/unit/test_recover.c $(engine_fixture_sources)
 tests_unit_test_recover_LDADD = $(commit_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_recover_reads
+tests_unit_test_recover_reads_SOURCES = tests/unit/test_recover_reads.c $(engine_fixture_sources)
+tests_unit_test_recover_reads_LDADD = $(commit_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_publish
 tests_unit_test_publish_LDADD = $(commit_libs) $(CHECK_LIBS)
 
@@ -176,3 +185,9 @@ unit_programs += tests/unit/test_pending_count
 tests_unit_test_pending_count_LDADD = $(client_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_store
 tests_unit_test_store_LDADD = $(client_libs) $(CHECK_LIBS)
+
+# salvage
+unit_programs += tests/unit/test_salvage_ranges
+tests_unit_test_salvage_ranges_LDADD = $(read_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_salvage_log
+tests_unit_test_salvage_log_LDADD = $(client_libs) $(CHECK_LIBS)

@@ -184,6 +184,24 @@ START_TEST(of_two_alike_the_clean_one_is_current)
     meta.clean = true; /* an older one does not count, clean or not */
     put(&meta, 1);
     expect(FILE_SIZE, 0, 9);
+
+    meta = meta_sample(4096, 8);
+    meta.clean = true; /* both clean: the first one, as ever */
+    put(&meta, 0);
+    put(&meta, 1);
+    expect(FILE_SIZE, 0, 8);
+}
+END_TEST
+
+/* A user's value may look like a meta, where that of a larger page size would be. */
+START_TEST(the_search_for_meta_1_ends_at_the_first)
+{
+    struct meta forged = meta_sample(8192, 99);
+
+    put_both(4096, 7, 8);
+    put(&forged, 1);
+    test_file[0] ^= 1;
+    expect(FILE_SIZE, 1, 8);
 }
 END_TEST
 
@@ -408,6 +426,7 @@ int main(void)
 {
     return UNIT_RUN("meta", a_meta_comes_back_as_it_was, the_bytes_are_as_the_format_says,
                     the_newer_meta_is_current, of_two_alike_the_clean_one_is_current,
+                    the_search_for_meta_1_ends_at_the_first,
                     a_torn_meta_leaves_the_other_one, every_bit_of_a_meta_is_guarded,
                     both_torn_is_damage_and_says_why_for_each, what_is_no_store_is_refused,
                     a_truncated_file_is_refused_unless_a_meta_is_whole,

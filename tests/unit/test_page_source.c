@@ -267,7 +267,7 @@ static const void *find_private(const void *context, pgno_t pgno)
     return one->pgno == pgno ? one->page : NULL;
 }
 
-START_TEST(private_pages_come_first_and_are_not_checked)
+START_TEST(private_pages_come_first_if_they_are_what_is_expected)
 {
     static struct page_header copy;
     pgno_t pgno = one_leaf();
@@ -276,8 +276,15 @@ START_TEST(private_pages_come_first_and_are_not_checked)
     build.source.private_page = find_private;
     build.source.private_context = &one;
     ck_assert_ptr_eq(page_source_get(&build.source, pgno, 0, 10, NULL), &copy);
+    copy.level = 1; /* a hostile page leads to it: the page in the file is looked at */
+    ck_assert_ptr_eq(page_source_get(&build.source, pgno, 0, 10, NULL), build_page(&build, pgno));
+    build_forget(&build);
+    ck_assert_ptr_null(page_source_run(&build.source, pgno, 5, 10, NULL)); /* a leaf, as well */
+    copy.type = PAGE_RUN;
+    copy.run_length = 5;
     ck_assert_ptr_eq(page_source_run(&build.source, pgno, 5, 10, NULL),
                      (const uint8_t *)&copy + PAGE_HEADER_SIZE);
+    ck_assert_ptr_null(page_source_run(&build.source, pgno, 6, 10, NULL));
     ck_assert_uint_eq(mark_of(pgno), 0);
     one.pgno = 50;
     ck_assert_ptr_eq(page_source_get(&build.source, pgno, 0, 10, NULL), build_page(&build, pgno));
@@ -309,6 +316,6 @@ int main(void)
                     pages_beyond_the_map_are_not_touched, a_run_is_checked_whole_and_once,
                     a_run_of_another_length_or_birth_is_damage, a_leaf_is_no_run,
                     a_run_that_reaches_beyond_the_store_is_not_touched,
-                    private_pages_come_first_and_are_not_checked,
+                    private_pages_come_first_if_they_are_what_is_expected,
                     a_page_marked_by_its_writer_is_taken_as_it_is);
 }

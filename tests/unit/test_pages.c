@@ -358,11 +358,47 @@ START_TEST(a_full_disk_refuses_the_group_and_the_next_one_works)
 }
 END_TEST
 
+/* Trees of a crafted file may share pages; this stopped the daemon by an assertion once. */
+START_TEST(a_page_that_two_lead_to_is_freed_once_and_the_rest_is_told)
+{
+    struct page_header *page;
+    struct space_stat before, after;
+    struct bts_error error;
+    pgno_t pgno;
+
+    open_store(1 << 20);
+    begin_group();
+    ck_assert_int_eq(pages_new(store.pages, PAGE_LEAF, 0, 0, &page, NULL), BTS_OK);
+    pgno = page->pgno;
+    finish_group();
+    begin_group();
+    before = space_stat(store.space);
+    pages_savepoint(store.pages);
+    ck_assert_int_eq(pages_free(store.pages, pgno, 1, NULL), BTS_OK);
+    ck_assert_int_eq(pages_free(store.pages, pgno, 1, &error), BTS_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(error.text, "two pages lead to it"));
+    ck_assert_int_eq(pages_edit(store.pages, pgno, 0, &page, &error), BTS_DAMAGED);
+    ck_assert_int_eq(pages_free(store.pages, 2, 1, &error), BTS_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(error.text, "page 2: is a meta or space map page"));
+    ck_assert_int_eq(pages_free(store.pages, 4000000, 1, &error), BTS_DAMAGED);
+    pages_undo(store.pages);
+    after = space_stat(store.space);
+    ck_assert_int_eq(memcmp(&before, &after, sizeof before), 0);
+    ck_assert_int_eq(pages_free(store.pages, pgno, 1, NULL), BTS_OK); /* and the work goes on */
+    finish_group();
+    begin_group();
+    ck_assert_int_eq(pages_free(store.pages, pgno, 1, &error), BTS_DAMAGED); /* nobody's now */
+    finish_group();
+    close_store();
+}
+END_TEST
+
 int main(void)
 {
     return UNIT_RUN("pages", an_undone_batch_leaves_every_page_as_it_was,
                     an_aborted_group_never_was,
                     a_group_that_is_written_in_parts_keeps_its_pages_numbers,
                     runs_come_and_go_and_the_map_grows_with_them,
-                    a_full_disk_refuses_the_group_and_the_next_one_works);
+                    a_full_disk_refuses_the_group_and_the_next_one_works,
+                    a_page_that_two_lead_to_is_freed_once_and_the_rest_is_told);
 }

@@ -91,17 +91,37 @@ static void expect(struct log *log, enum bts_status status, uint64_t count)
     free(log);
 }
 
-START_TEST(a_missing_or_empty_log_has_no_frames)
+START_TEST(a_missing_or_empty_log_is_damage)
 {
     struct meta meta = {.page_size = 4096};
     struct log *log = new_log();
     uint64_t count = 99;
 
-    ck_assert_int_eq(pending_count("/nonexistent/log", &meta, &count, NULL), BTS_OK);
+    ck_assert_int_eq(pending_count("/nonexistent/log", &meta, &count, NULL), BTS_DAMAGED);
     ck_assert_uint_eq(count, 0);
     log->size = 0;
+    expect(log, BTS_DAMAGED, 0);
+    expect(new_log(), BTS_DAMAGED, 0); /* zeros */
+}
+END_TEST
+
+/* As recovery has it: its first segment was durable before the meta that names it. */
+START_TEST(a_log_that_does_not_reach_back_to_the_meta_is_damage)
+{
+    struct log *log = new_log();
+
+    add_segment(log, 0, EPOCH, 0);
+    add_frames(log, PENDING_BLOCK, 11, 3);
+    log->bytes[40] ^= 1; /* its sequence number */
+    expect(log, BTS_DAMAGED, 0);
+    log = new_log();
+    add_segment(log, 0, EPOCH, 1);
+    add_frames(log, PENDING_BLOCK, 11, 3);
+    expect(log, BTS_DAMAGED, 0);
+    log = new_log();
+    add_segment(log, 0, EPOCH, 0); /* full to its end, and no next one yet */
+    log->meta.log_position = SEGMENT;
     expect(log, BTS_OK, 0);
-    expect(new_log(), BTS_OK, 0); /* zeros */
 }
 END_TEST
 
@@ -220,7 +240,8 @@ END_TEST
 
 int main(void)
 {
-    return UNIT_RUN("pending_count", a_missing_or_empty_log_has_no_frames,
+    return UNIT_RUN("pending_count", a_missing_or_empty_log_is_damage,
+                    a_log_that_does_not_reach_back_to_the_meta_is_damage,
                     frames_are_counted_up_to_the_first_that_is_missing,
                     replay_starts_at_the_metas_position,
                     the_log_goes_on_in_the_segment_with_the_next_number, a_torn_frame_ends_the_log,

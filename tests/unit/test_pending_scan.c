@@ -153,6 +153,27 @@ START_TEST(a_lost_segment_is_told)
 }
 END_TEST
 
+/* Nothing lies behind it, and its own frames were not looked at: nine commits were lost so once. */
+START_TEST(a_last_segment_whose_header_rotted_is_told)
+{
+    uint64_t start;
+    struct pending_claim claim;
+    struct bts_error error;
+
+    pending_setup();
+    pending_reopen();
+    pending_begin(7, 1);
+    start = pending_log_position(&pending_log_file);
+    pending_append_many(1, 10, 5000); /* 8, 9 and 10 in the second segment */
+    ck_assert_uint_eq(pending_log_file.sequence, 1);
+    pending_overwrite((uint64_t)pending_log_file.current * SEGMENT, "x", 1);
+    claim = pending_claim_at(7, start, 0);
+    ck_assert_int_eq(pending_scan(&claim, &error), BTS_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(error.text, "commit 8"));
+    pending_teardown();
+}
+END_TEST
+
 START_TEST(a_missing_log_is_refused)
 {
     struct pending_claim claim = pending_claim_at(7, PENDING_BLOCK, 41);
@@ -208,6 +229,25 @@ START_TEST(a_log_that_is_newer_than_the_store_is_refused)
 }
 END_TEST
 
+/* A frame there, long enough, led the walk over the end of its segment. */
+START_TEST(a_position_where_no_frame_can_begin_is_refused)
+{
+    uint64_t start;
+    struct pending_claim claim;
+    struct bts_error error;
+
+    pending_setup();
+    pending_reopen();
+    pending_begin(7, 1);
+    start = pending_log_position(&pending_log_file);
+    pending_append_many(1, 3, 5000);
+    claim = pending_claim_at(7, start + 100, 0);
+    ck_assert_int_eq(pending_scan(&claim, &error), BTS_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(error.text, "where no frame can begin"));
+    pending_teardown();
+}
+END_TEST
+
 START_TEST(another_file_in_its_place_is_refused)
 {
     struct bts_error error;
@@ -230,7 +270,9 @@ int main(void)
         "pending_scan", a_torn_frame_ends_the_log, a_torn_frame_in_a_new_segment_ends_the_log,
         a_recycled_segment_with_its_old_header_ends_the_log,
         a_damaged_frame_below_a_durable_one_is_told, an_unsynced_frame_before_another_is_no_damage,
-        a_lost_segment_is_told, a_missing_log_is_refused,
+        a_lost_segment_is_told,
+        a_last_segment_whose_header_rotted_is_told, a_missing_log_is_refused,
         a_log_of_another_store_is_refused_and_left_alone,
-        a_log_that_is_newer_than_the_store_is_refused, another_file_in_its_place_is_refused);
+        a_log_that_is_newer_than_the_store_is_refused,
+        a_position_where_no_frame_can_begin_is_refused, another_file_in_its_place_is_refused);
 }

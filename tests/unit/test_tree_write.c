@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "format/inner.h"
 #include "tree_fixture.h"
 
 /* Which part of the leaves keys and values of this size take. */
@@ -399,6 +400,68 @@ START_TEST(a_random_walk_keeps_to_its_model)
 }
 END_TEST
 
+/* As a file may have it where a new page took the number of one that the map called free. */
+START_TEST(a_page_is_not_merged_with_itself)
+{
+    struct page_header *root;
+    struct bts_error error = {BTS_OK, ""};
+    enum bts_status status = BTS_OK;
+    bool found;
+
+    start(4096);
+    for (unsigned i = 0; i < 60; i++) {
+        put_number(i, 400);
+    }
+    ck_assert_uint_eq(tree->record.depth, 2);
+    ck_assert_int_eq(pages_edit(writer.pages, tree->record.root, 1, &root, NULL), BTS_OK);
+    inner_set_child(root, 1, inner_children(root)[0]);
+    for (unsigned i = 0; i < 60 && status == BTS_OK; i++) {
+        char key[32];
+        int size = snprintf(key, sizeof(key), "user:%012u", i);
+        status = tree_delete(tree, key, (size_t)size, &found, &error);
+    }
+    ck_assert_int_eq(status, BTS_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(error.text, "two neighbours in page"));
+    writer_abort(&writer);
+    model_fini(&model);
+    writer_close(&writer);
+}
+END_TEST
+
+/* A record in the file may say anything: here it counts seven too many. */
+static void empty_a_bucket_that_counts_wrong(uint64_t *count, bool by_range)
+{
+    struct bts_error error;
+    uint64_t deleted;
+    bool found;
+    enum bts_status status;
+
+    *count += 7;
+    if (by_range) {
+        status = tree_delete_range(tree, (struct bts_bytes){NULL, 0}, (struct bts_bytes){NULL, 0},
+                                   &deleted, &error);
+    } else {
+        status = tree_delete(tree, "user:000000000001", 17, &found, &error);
+    }
+    ck_assert_int_eq(status, BTS_DAMAGED);
+    ck_assert_ptr_nonnull(strstr(error.text, "bucket 0: its record counts"));
+}
+
+START_TEST(emptying_a_bucket_whose_record_counts_wrong_is_damage)
+{
+    for (int i = 0; i < 8; i++) {
+        start(4096);
+        put_number(1, 10);
+        uint64_t *const counts[] = {&tree->record.entry_count, &tree->record.leaf_pages,
+                                    &tree->record.inner_pages, &tree->record.run_pages};
+        empty_a_bucket_that_counts_wrong(counts[i / 2], i % 2 == 0);
+        writer_abort(&writer);
+        model_fini(&model);
+        writer_close(&writer);
+    }
+}
+END_TEST
+
 int main(void)
 {
     return UNIT_RUN("tree_write", an_empty_tree_has_nothing_to_delete,
@@ -418,5 +481,7 @@ int main(void)
                     leaves_that_do_not_fit_in_one_by_a_byte_are_not_merged,
                     a_separator_that_ends_a_long_shared_prefix_splits_an_inner_page,
                     a_page_above_that_is_full_lets_its_leaves_be_split_once,
+                    a_page_is_not_merged_with_itself,
+                    emptying_a_bucket_whose_record_counts_wrong_is_damage,
                     a_random_walk_keeps_to_its_model);
 }
