@@ -286,7 +286,7 @@ static size_t group_estimate(const struct commit *commit)
     return total;
 }
 
-/* Makes room in the log.  False: a checkpoint has to come first. */
+/* Makes room in the log.  False: a checkpoint has to come first, or it came and failed. */
 static bool group_reserve(struct commit *commit, size_t body_max, enum bts_status *status,
                           struct bts_error *error)
 {
@@ -296,6 +296,8 @@ static bool group_reserve(struct commit *commit, size_t body_max, enum bts_statu
         (*status == BTS_NO_SPACE && commit->published.txnid > commit->checkpoint.meta.txnid)) {
         commit->checkpoint_wanted = true;
         schedule_begin_due(commit);
+        if (commit->failed != BTS_OK) /* nobody waits any more */
+            return false;
         *status = pending_log_reserve(&commit->log, body_max, error);
         return *status != BTS_BUSY && (*status != BTS_NO_SPACE || !commit->checkpoint_running);
     }

@@ -227,8 +227,16 @@ static enum bts_status readers_adopt(struct readers *readers, const char *name,
     return status;
 }
 
+/* The next entry; NULL: the end, and errno is 0, or it cannot be told. */
+static const struct dirent *readers_next_entry(DIR *directory)
+{
+    errno = 0;
+    return readdir(directory);
+}
+
 static enum bts_status readers_adopt_all(struct readers *readers, struct bts_error *error)
 {
+    const struct dirent *entry = NULL;
     int fd = openat(readers->run->slots_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
     enum bts_status status = BTS_OK;
@@ -240,10 +248,14 @@ static enum bts_status readers_adopt_all(struct readers *readers, struct bts_err
         }
         return err_set_errno(error, BTS_IO, reason, "%s/slots: cannot list", readers->run->path);
     }
-    for (struct dirent *entry; status == BTS_OK && (entry = readdir(directory)) != NULL;) {
+    while (status == BTS_OK && (entry = readers_next_entry(directory)) != NULL) {
         if (entry->d_name[0] != '.') {
             status = readers_adopt(readers, entry->d_name, error);
         }
+    }
+    /* A reader that is overlooked would lose the pages that it reads. */
+    if (status == BTS_OK && errno != 0) {
+        status = err_set_errno(error, BTS_IO, errno, "%s/slots: cannot list", readers->run->path);
     }
     closedir(directory);
     return status;

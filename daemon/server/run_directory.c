@@ -200,38 +200,63 @@ static struct beacon *run_beacon_map(int fd)
 }
 
 /*
- * Goes on with the beacon that lies here, if it is of this file.  If it is of
- * another one it is marked retired, and *generation gets its number.
+ * Maps the beacon that lies here; *beacon is NULL if there is none, or what
+ * lies here is none.  Any error: a beacon that is overlooked would be
+ * replaced, and its readers would look at the old one for ever.
  */
-static void run_beacon_reuse(struct run_directory *run, const struct commit_identity *identity,
-                             uint64_t *generation)
+static enum bts_status run_beacon_find(const struct run_directory *run, struct beacon **beacon,
+                                       struct bts_error *error)
 {
     int fd = openat(run->fd, "beacon", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     struct stat info;
 
-    if (fd < 0) {
-        return;
+    *beacon = NULL;
+    if (fd < 0 && (errno == ENOENT || errno == ELOOP)) {
+        return BTS_OK;
     }
-    struct beacon *beacon = NULL;
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == BEACON_SIZE) {
-        beacon = run_beacon_map(fd);
+    bool known = fd >= 0 && fstat(fd, &info) == 0;
+    bool fits = known && S_ISREG(info.st_mode) && info.st_size == BEACON_SIZE;
+    if (fits) {
+        *beacon = run_beacon_map(fd);
     }
-    close(fd);
-    if (beacon == NULL || beacon->magic != BEACON_MAGIC || beacon->version != BEACON_VERSION) {
-        if (beacon != NULL) {
-            munmap(beacon, BEACON_SIZE);
-        }
-        return;
+    int reason = errno;
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (!known || (fits && *beacon == NULL)) {
+        return err_set_errno(error, BTS_IO, reason, "%s/beacon: cannot open", run->path);
+    }
+    return BTS_OK;
+}
+
+/*
+ * Goes on with the beacon that lies here, if it is of this file.  If it is of
+ * another one it is marked retired, and *generation gets its number.
+ */
+static enum bts_status run_beacon_reuse(struct run_directory *run,
+                                        const struct commit_identity *identity,
+                                        uint64_t *generation, struct bts_error *error)
+{
+    struct beacon *beacon;
+    enum bts_status status = run_beacon_find(run, &beacon, error);
+
+    if (status != BTS_OK || beacon == NULL) {
+        return status;
+    }
+    if (beacon->magic != BEACON_MAGIC || beacon->version != BEACON_VERSION) {
+        munmap(beacon, BEACON_SIZE);
+        return BTS_OK;
     }
     if (run_beacon_is_ours(beacon, identity)) {
         run->beacon = beacon;
-        return;
+        return BTS_OK;
     }
     *generation = beacon->generation > *generation ? beacon->generation : *generation;
     /* release: pairs with the acquire load by which a reader learns that it must attach anew */
     atomic_store_explicit(&beacon->state, BEACON_RETIRED, memory_order_release);
     publish_wake(beacon);
     munmap(beacon, BEACON_SIZE);
+    return BTS_OK;
 }
 
 static enum bts_status run_beacon_create(struct run_directory *run,
@@ -293,15 +318,15 @@ static enum bts_status run_beacon_open(struct run_directory *run,
 {
     uint64_t generation = 0;
 
-    run_beacon_reuse(run, identity, &generation);
-    if (run->beacon == NULL) {
+    enum bts_status status = run_beacon_reuse(run, identity, &generation, error);
+    if (status == BTS_OK && run->beacon == NULL) {
         /* Slots that lie here belong to the readers of another file. */
         run_directory_empty(run->slots_fd);
         generation = strangers_free_generation(data_fd, generation);
-        enum bts_status status = run_beacon_create(run, identity, generation, error);
-        if (status != BTS_OK) {
-            return status;
-        }
+        status = run_beacon_create(run, identity, generation, error);
+    }
+    if (status != BTS_OK) {
+        return status;
     }
     struct beacon *beacon = run->beacon;
     run->generation = beacon->generation;

@@ -166,6 +166,37 @@ START_TEST(a_large_batch_on_a_full_disk_is_refused)
 }
 END_TEST
 
+/*
+ * The write that finds the disk full may be any: of pages, of the log, of a new
+ * segment of it.  Then a checkpoint might shorten the log, and it fails, too.
+ */
+START_TEST(a_disk_that_fills_up_at_any_write_loses_nothing)
+{
+    unsigned failed = 0;
+    unsigned refused = 0;
+
+    for (int n = 1; n <= 80; n++) {
+        engine_init_and_start(&engine, _i != 0);
+        faulty_files_arm(&engine.faulty, FAULT_WRITE, n, ENOSPC, true);
+        for (uint32_t i = 0; i < 60 && commit_failed(engine.commit, NULL) == BTS_OK; i++) {
+            enum bts_status status = engine_change(&engine, i, true);
+            if (status == BTS_OK)
+                continue;
+            refused++;
+            ck_assert(status == BTS_NO_SPACE || status == BTS_UNKNOWN);
+        }
+        failed += commit_failed(engine.commit, NULL) != BTS_OK;
+        faulty_files_disarm(&engine.faulty);
+        engine_kill(&engine);
+        engine_start(&engine);
+        engine_check(&engine);
+        engine_fini(&engine);
+    }
+    ck_assert_uint_gt(refused, 0);
+    ck_assert_uint_gt(failed, 0);
+}
+END_TEST
+
 /* The first change that fails: key 1 is then as it was, or as it should be. */
 static void fail_and_check(enum fault_kind kind, int errno_value)
 {
@@ -313,7 +344,9 @@ int main(void)
     ENGINE_CASE(suite, 2, a_batch_too_large_for_the_log_is_committed_by_a_checkpoint,
                 a_refused_large_batch_leaves_no_trace, a_large_batch_among_others_keeps_the_order,
                 a_full_disk_refuses_writers_and_harms_nobody,
-                a_large_batch_on_a_full_disk_is_refused, a_failed_sync_of_the_log_is_fatal,
+                a_large_batch_on_a_full_disk_is_refused,
+                a_disk_that_fills_up_at_any_write_loses_nothing,
+                a_failed_sync_of_the_log_is_fatal,
                 a_failed_write_of_pages_is_fatal, a_failed_write_of_a_run_is_fatal,
                 a_failed_checkpoint_is_fatal,
                 every_request_in_a_failing_engine_gets_an_answer);
