@@ -21,6 +21,7 @@ include tests/process/local.mk
 include tests/crash/local.mk
 include tests/lint/local.mk
 include tests/fuzz/local.mk
+include tests/machine/local.mk
 
 if HAVE_CHECK
 check_PROGRAMS += $(unit_programs)
