@@ -1,285 +1,276 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: MIT
 """
-check_machine.py: whole-machine power cuts, from outside; see README.md.
+check_machine.py [OPTION]... BUILD: whole-machine power cuts; see README.md.
 
-A machine is User-Mode Linux, a kernel that is a process: pulling its plug is
-SIGKILL to its process group.  Inside it, machine_init is process 1.  Disks are
-files of the host, on a tmpfs if there is room, and so is a folder in which the
-machine leaves its acknowledgements.
+  --cuts N            machines killed under load, over all file systems (50)
+  --states N          about so many states replayed, over all file systems (450)
+  --transactions N    of each writer, in the log that is replayed (10)
+  --file-systems A,B  of ext4, xfs and btrfs (all)
+  --seed N            of all that is random (1)
+  --jobs N            machines at a time (one a processor)
+  --daemon FOLDER     takes btstored from there (BUILD)
+  --verbose           shows what the machines say
 
-    check_machine.py [--cuts N] [--states N] [--transactions N] [--seed N]
-                     [--file-systems ext4,xfs,btrfs] [--jobs N] BUILD
-
-The last line of stdout is "N machine cuts, N replayed states, 0 lost, 0
-leaked", and the exit status is 0 if nothing was lost, found with holes,
-leaked or refused.  Figures come in lines that begin with "# ".
+Figures come in lines "# ...".  The last line of stdout is "N machine cuts, N
+replayed states, N lost, N leaked"; the exit status is 0 if all were sound.
 """
 import argparse
+import concurrent.futures
+import contextlib
 import os
-import queue
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-KERNEL = "linux.uml"
-MEMORY = "384M"
-DISK_SIZE = 320 << 20      # sparse; xfs refuses less than 300 MiB
-LOG_SIZE = 4 << 30         # sparse as well
-ROOM_NEEDED = 1 << 30
-SILENCE_MAX_S = 240        # a machine that says nothing for so long hangs
+from machine import MKFS, Failure, Machine, new_disk, why_not
+
+LOG_SIZE = 4 << 30         # sparse
+ROOM_NEEDED = 2 << 30
 CUT_AFTER_S = (0.0, 1.5)   # from the first write on
-MKFS = {
-    "ext4": ["mkfs.ext4", "-q", "-F"],
-    "xfs": ["mkfs.xfs", "-q", "-f"],
-    "btrfs": ["mkfs.btrfs", "-q", "-f"],
-}
+CHAIN_MAX = 9              # cuts of one store, one after the other
+PLAIN_EVERY = 4            # such a cut has no volatile cache
+BAD = ("lost", "hole", "leaked", "refused")
 
 
-class Failure(Exception):
-    pass
+class Figures:
+    """What was found on one file system; its methods may be called by several threads."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.cuts = self.cached = self.commits = 0
+        self.flushes = self.states = 0
+        self.cut_bad = dict.fromkeys(BAD, 0)
+        self.state_bad = dict.fromkeys(BAD, 0)
+
+    def add_cut(self, cached):
+        with self.lock:
+            self.cuts += 1
+            self.cached += cached
+
+    def add_verified(self, verdict, commits):
+        with self.lock:
+            self.commits += commits
+            if verdict != "sound":
+                self.cut_bad[verdict] += 1
+
+    def add_states(self, flushes, states, *bad):
+        with self.lock:
+            self.flushes = flushes
+            self.states += states
+            for name, count in zip(BAD, bad):
+                self.state_bad[name] += count
 
 
-class Machine:
-    """One run of the kernel; lines that begin with "@ " come out of next_line()."""
-
-    def __init__(self, build, folder, job, disks, **settings):
-        init = os.path.join(build, "tests", "machine", "machine_init")
-        arguments = [KERNEL, f"mem={MEMORY}", "root=/dev/root", "rootfstype=hostfs", "hostfs=/",
-                     "ro", f"init={init}", "con=null", "con0=null,fd:1", "ssl=null", "quiet",
-                     "pty.legacy_count=0", f"MACHINE_BUILD={build}", f"MACHINE_FOLDER={folder}",
-                     f"MACHINE_JOB={job}"]
-        arguments += [f"ubd{n}={disk}" for n, disk in enumerate(disks)]
-        arguments += [f"MACHINE_{name.upper()}={value}" for name, value in settings.items()]
-        environment = {"PATH": os.environ["PATH"], "HOME": folder, "TMPDIR": folder}
-        self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, cwd=folder,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        env=environment, start_new_session=True)
-        self.lines = queue.Queue()
-        self.said = []
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.put(line.decode(errors="replace").strip())
-        self.lines.put(None)
-
-    def next_line(self):
-        """The words of its next line to us; None: it is off."""
-        while True:
-            try:
-                line = self.lines.get(timeout=SILENCE_MAX_S)
-            except queue.Empty:
-                raise Failure(f"nothing for {SILENCE_MAX_S} s:\n" + self.last_words()) from None
-            if line is None:
-                return None
-            self.said.append(line)
-            if line.startswith("@ "):
-                return line[2:].split()
-
-    def expect(self, word):
-        words = self.next_line()
-        if not words or words[0] != word:
-            while words and words[0] != "ended":
-                words = self.next_line()
-            raise Failure(f"no '{word}':\n" + self.last_words())
-        return words[1:]
-
-    def last_words(self):
-        return "\n".join("    " + line for line in self.said[-40:])
-
-    def pull_the_plug(self):
-        """SIGKILL to all of its processes, and waits until none is left to write anything."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
-        while True:
-            try:
-                os.killpg(self.process.pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.01)
-
-    def wait_until_off(self):
-        while self.next_line() is not None:
-            pass
-        self.pull_the_plug()
+def in_words(bad):
+    return (f"{bad['lost']} lost, {bad['hole']} holes, {bad['leaked']} leaked, "
+            f"{bad['refused']} refused")
 
 
 class Run:
     def __init__(self, options, folder):
         self.options = options
         self.folder = folder
-        self.random = random.Random(options.seed)
-        self.cuts = 0
-        self.states = 0
-        self.bad = {"lost": 0, "hole": 0, "leaked": 0, "refused": 0}
+        self.figures = {}
 
-    def new_folder(self, name):
-        folder = os.path.join(self.folder, name)
+    def new_folder(self, *names):
+        folder = os.path.join(self.folder, "-".join(map(str, names)))
         os.makedirs(folder)
         return folder
 
-    def new_disk(self, file_system, path):
-        with open(path, "wb") as file:
-            file.truncate(DISK_SIZE)
-        subprocess.run(MKFS[file_system] + [path], check=True, stdout=subprocess.DEVNULL)
+    def start(self, folder, job, disks, **settings):
+        return Machine(self.options.build, self.options.daemon, folder, job, disks, **settings)
 
-    # ---- the plug is pulled under load -------------------------------------------------
-    def cut_often(self, file_system, count):
-        """Cuts, each recovered by the machine that is cut next."""
-        folder = self.new_folder(f"cut.{file_system}")
+    def tell(self, machine, unsound):
+        if unsound or self.options.verbose:
+            print(machine.words(), flush=True)
+
+    # ---- the plug is pulled under load ---------------------------------------------------
+    def cut_chain(self, file_system, number, count):
+        """Cuts one store again and again; each cut is verified by the machine that follows."""
+        folder = self.new_folder("cut", file_system, number)
         disk = os.path.join(folder, "disk")
-        self.new_disk(file_system, disk)
-        start = time.monotonic()
-        cached = commits = 0
-        for number in range(count + 1):
-            cache = number % 4 != 3
-            machine = Machine(self.options.build, folder, "cut", [disk], fs=file_system,
-                              cache=int(cache), seed=self.random.randrange(1, 1 << 31),
-                              count=int(number < count))
-            try:
-                commits = self.one_cut(machine, number < count, commits)
-            finally:
-                machine.pull_the_plug()
-            if number < count:
-                self.cuts += 1
-                cached += cache
-            if commits is None:
-                break
-        print(f"# {file_system}: {count} cuts, {cached} of them with a volatile cache, "
-              f"{commits} commits were acknowledged, {time.monotonic() - start:.0f} s", flush=True)
+        chance = random.Random(f"{self.options.seed} {file_system} {number}")
+        figures = self.figures[file_system]
+        before = 0
+        new_disk(file_system, disk)
+        for cut in range(count + 1):
+            cached = (number + cut) % PLAIN_EVERY != 0
+            with self.start(folder, "cut", {"0": disk}, fs=file_system, cache=int(cached),
+                            seed=chance.randrange(1, 1 << 31),
+                            count=int(cut < count)) as machine:
+                verdict, *found = machine.expect("verified")
+                commits = sum(map(int, found))
+                figures.add_verified(verdict, commits - before)
+                before = commits
+                if verdict != "sound":
+                    machine.wait_until_off()
+                self.tell(machine, verdict != "sound")
+                if verdict != "sound":
+                    break
+                if cut < count:
+                    machine.expect("loading")
+                    time.sleep(chance.uniform(*CUT_AFTER_S))
+                    if machine.process.poll() is not None:
+                        raise Failure("the load ended by itself:\n" + machine.words())
+                    figures.add_cut(cached)
         shutil.rmtree(folder)
-
-    def one_cut(self, machine, then_cut, commits):
-        """How many commits the store holds before the load; None: it is not sound."""
-        verdict, *found = machine.expect("verified")
-        if verdict != "sound":
-            machine.wait_until_off()
-            print(f"after a cut: {verdict}:\n" + machine.last_words())
-            self.bad[verdict] += 1
-            return None
-        if then_cut:
-            machine.expect("loading")
-            time.sleep(self.random.uniform(*CUT_AFTER_S))
-            if machine.process.poll() is not None:
-                raise Failure("the load ended by itself:\n" + machine.last_words())
-        return sum(map(int, found))
 
     # ---- every flush is replayed ----------------------------------------------------------
-    def replay_all(self, file_system, states):
-        folder = self.new_folder(f"replay.{file_system}")
-        disk = os.path.join(folder, "disk")
-        log = os.path.join(folder, "log")
-        bases = [os.path.join(folder, f"base.{part}") for part in range(self.options.jobs)]
-        start = time.monotonic()
-        self.new_disk(file_system, disk)
-        for base in bases:
-            subprocess.run(["cp", "--sparse=always", disk, base], check=True)
+    def record(self, file_system):
+        """Leaves the file system as it was before the load, and the log of all that followed."""
+        folder = self.new_folder("record", file_system)
+        disk, empty, log = (os.path.join(folder, name) for name in ("disk", "empty", "log"))
+        new_disk(file_system, disk)
+        subprocess.run(["cp", "--sparse=always", disk, empty], check=True)
         with open(log, "wb") as file:
             file.truncate(LOG_SIZE)
-        machine = Machine(self.options.build, folder, "record", [disk, log], fs=file_system,
-                          count=self.options.transactions)
-        machine.expect("recorded")
-        machine.wait_until_off()
-        machines = []
-        for part, base in enumerate(bases):
-            inner = self.new_folder(f"replay.{file_system}.{part}")
-            machines.append(Machine(self.options.build, inner, "replay", [base, log],
-                                    fs=file_system, count=states, part=part, parts=len(bases),
-                                    seed=self.options.seed))
-        flushes = 0
-        sums = [0] * 5
-        for machine in machines:
-            flushes, *figures = map(int, machine.expect("replayed"))
+        with self.start(folder, "record", {"0": disk, "1": log}, fs=file_system,
+                        count=self.options.transactions) as machine:
+            machine.expect("recorded")
             machine.wait_until_off()
-            sums = [a + b for a, b in zip(sums, figures)]
-            if any(figures[1:]):
-                print("\n".join(line for line in machine.said if not line.startswith("@ ")))
-        self.states += sums[0]
-        for name, figure in zip(self.bad, sums[1:]):
-            self.bad[name] += figure
-        print(f"# {file_system}: {flushes} flush points, {sums[0]} states, {sums[1]} lost, "
-              f"{sums[2]} holes, {sums[3]} leaked, {sums[4]} refused, "
-              f"{time.monotonic() - start:.0f} s", flush=True)
+        os.unlink(disk)
+        return empty, log
+
+    def replay_part(self, file_system, part, recorded):
+        folder = self.new_folder("replay", file_system, part)
+        base = os.path.join(folder, "base")
+        subprocess.run(["cp", "--sparse=always", recorded[0], base], check=True)
+        with self.start(folder, "replay", {"0": base, "1r": recorded[1]}, fs=file_system,
+                        count=self.options.states // len(self.figures), part=part,
+                        parts=self.options.jobs, seed=self.options.seed) as machine:
+            figures = [int(word) for word in machine.expect("replayed")]
+            machine.wait_until_off()
+            self.figures[file_system].add_states(*figures)
+            self.tell(machine, any(figures[2:]))
         shutil.rmtree(folder)
 
-    # ---- all of it ---------------------------------------------------------------------
-    def run(self):
-        usable = [fs for fs in self.options.file_systems.split(",") if self.can_use(fs)]
-        if not usable:
-            raise Failure("no file system to test on")
-        share = len(usable)
-        for number, file_system in enumerate(usable):
-            cuts = (self.options.cuts + share - 1 - number) // share
-            if cuts:
-                self.cut_often(file_system, cuts)
+    # ---- all of it ------------------------------------------------------------------------
+    def chains(self):
+        """(file system, number, cuts), alternating between the file systems."""
+        left = {}
+        share, more = divmod(self.options.cuts, len(self.figures))
+        for index, name in enumerate(self.figures):
+            left[name] = share + (index < more)
+        number = 0
+        while any(left.values()):
+            for name in self.figures:
+                if left[name]:
+                    count = min(left[name], CHAIN_MAX)
+                    yield name, number, count
+                    left[name] -= count
+            number += 1
+
+    def run(self, file_systems):
+        self.figures = {name: Figures() for name in file_systems}
+        start = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(self.options.jobs) as pool:
+            cuts = [pool.submit(self.cut_chain, *chain) for chain in self.chains()]
+            records = {}
             if self.options.states:
-                self.replay_all(file_system, self.options.states // share)
+                records = {name: pool.submit(self.record, name) for name in file_systems}
+            self.wait(cuts)
+            for name, figures in self.figures.items():
+                if figures.cuts:
+                    print(f"# {name}: {figures.cuts} cuts, {figures.cached} of them with a "
+                          f"volatile cache, {figures.commits} commits verified, "
+                          f"{in_words(figures.cut_bad)}")
+            print(f"# cut and recorded in {time.monotonic() - start:.0f} s", flush=True)
+            start = time.monotonic()
+            self.wait([pool.submit(self.replay_part, name, part, record.result())
+                       for name, record in records.items()
+                       for part in range(self.options.jobs)])
+        for name, figures in self.figures.items():
+            if figures.states:
+                print(f"# {name}: {figures.flushes} flush points, {figures.states} states, "
+                      f"{in_words(figures.state_bad)}")
+        print(f"# replayed in {time.monotonic() - start:.0f} s", flush=True)
 
     @staticmethod
-    def can_use(file_system):
-        if file_system not in MKFS:
-            raise Failure(f"{file_system}: unknown; there are {', '.join(MKFS)}")
-        if not shutil.which(MKFS[file_system][0]):
-            print(f"SKIP {file_system}: no {MKFS[file_system][0]}")
-            return False
-        config = subprocess.run([KERNEL, "--showconfig"], stdout=subprocess.PIPE,
-                                check=True).stdout.decode()
-        if f"CONFIG_{file_system.upper()}_FS=y" not in config:
-            print(f"SKIP {file_system}: not in the kernel of {KERNEL}")
-            return False
-        return True
+    def wait(tasks):
+        """All of them, or the first failure; then those that have not begun are given up."""
+        try:
+            for task in concurrent.futures.as_completed(tasks):
+                task.result()
+        except Exception:
+            for task in tasks:
+                task.cancel()
+            raise
+
+    def sum_up(self):
+        """The last line; true if everything was sound and something was done."""
+        every = list(self.figures.values())
+        bad = {name: sum(f.cut_bad[name] + f.state_bad[name] for f in every) for name in BAD}
+        cuts = sum(f.cuts for f in every)
+        states = sum(f.states for f in every)
+        if bad["hole"] or bad["refused"]:
+            print(f"{bad['hole']} with holes, {bad['refused']} refused")
+        print(f"{cuts} machine cuts, {states} replayed states, {bad['lost']} lost, "
+              f"{bad['leaked']} leaked")
+        return not any(bad.values()) and cuts + states > 0
 
 
-def scratch_place():
-    """/dev/shm if there is room: it is the disks' write-back that takes the time."""
-    try:
+@contextlib.contextmanager
+def scratch_folder():
+    """On /dev/shm if there is room: disks that are written back to a disk take their time."""
+    place = None
+    with contextlib.suppress(OSError):
         room = os.statvfs("/dev/shm")
         if room.f_bavail * room.f_frsize >= ROOM_NEEDED and os.access("/dev/shm", os.W_OK):
-            return "/dev/shm"
-    except OSError:
-        pass
-    return None
+            place = "/dev/shm"
+    folder = tempfile.mkdtemp(prefix="bts-machine.", dir=place)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def main():
+def parse():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--cuts", type=int, default=50)
-    parser.add_argument("--states", type=int, default=600)
-    parser.add_argument("--transactions", type=int, default=40)
+    parser.add_argument("--states", type=int, default=450)
+    parser.add_argument("--transactions", type=int, default=10)
+    parser.add_argument("--file-systems", default=",".join(MKFS))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--file-systems", default="ext4,xfs,btrfs")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--daemon")
+    parser.add_argument("--verbose", action="store_true")
     parser.add_argument("build")
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
-    # mkfs lies in an administrator's path
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    options.daemon = os.path.abspath(options.daemon or options.build)
+    options.file_systems = options.file_systems.split(",")
+    for name in options.file_systems:
+        if name not in MKFS:
+            parser.error(f"{name}: there are {', '.join(MKFS)}")
+    return options
 
-    folder = tempfile.mkdtemp(prefix="bts-machine.", dir=scratch_place())
-    run = Run(options, folder)
-    failed = False
-    try:
-        run.run()
-    except Failure as failure:
-        print(f"FAIL {failure}")
-        failed = True
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    bad = run.bad
-    if bad["hole"] or bad["refused"]:
-        print(f"{bad['hole']} with holes, {bad['refused']} refused")
-    print(f"{run.cuts} machine cuts, {run.states} replayed states, {bad['lost']} lost, "
-          f"{bad['leaked']} leaked")
-    return 1 if failed or any(bad.values()) else 0
+
+def main():
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # mkfs
+    options = parse()
+    usable = []
+    for name in options.file_systems:
+        reason = why_not(name)
+        if reason:
+            print(f"SKIP {name}: {reason}")
+        else:
+            usable.append(name)
+    with scratch_folder() as folder:
+        run = Run(options, folder)
+        failed = not usable
+        try:
+            if usable:
+                run.run(usable)
+        except Failure as failure:
+            print(f"FAIL {failure}")
+            failed = True
+        sound = run.sum_up()
+    return 0 if sound and not failed else 1
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ static pid_t pids[WORKLOAD_WRITERS];
 
 void load_mark(char *mark, unsigned writer, uint64_t sequence)
 {
-    snprintf(mark, LOG_WRITES_MARK_MAX, "writer %u acknowledged %" PRIu64, writer, sequence);
+    snprintf(mark, LOG_WRITES_MARK_MAX, "acknowledged:%u:%" PRIu64, writer, sequence);
 }
 
 bool load_note_mark(const char *mark, uint64_t acknowledged[WORKLOAD_WRITERS])
@@ -29,7 +29,7 @@ bool load_note_mark(const char *mark, uint64_t acknowledged[WORKLOAD_WRITERS])
     unsigned writer;
     uint64_t sequence;
 
-    if (sscanf(mark, "writer %u acknowledged %" SCNu64, &writer, &sequence) != 2 ||
+    if (sscanf(mark, "acknowledged:%u:%" SCNu64, &writer, &sequence) != 2 ||
         writer >= WORKLOAD_WRITERS)
         return false;
     acknowledged[writer] = sequence;
