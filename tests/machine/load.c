@@ -9,6 +9,8 @@
 
 #include <inttypes.h>
 
+#define CHECKPOINT_EVERY 5u /* by the first writer, while the others go on */
+
 struct task {
     unsigned writer;
     uint64_t first;
@@ -60,6 +62,8 @@ static int write_all(void *argument)
         workload_fill(batch, task->writer, s);
         HARNESS_OK(bts_commit(store, batch, NULL, &error), &error);
         tell(task, s);
+        if (task->writer == 0 && s % CHECKPOINT_EVERY == 0)
+            HARNESS_OK(bts_store_checkpoint(store, NULL, &error), &error);
     }
     bts_batch_destroy(batch);
     bts_store_close(store);

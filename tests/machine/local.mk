@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Whole-machine cuts, under User-Mode Linux; not part of ./check: see README.md.
+# Whole-machine power cuts, under User-Mode Linux; not part of ./check: see README.md.
 #
-#   make check-machine              MACHINE_CUTS=50 MACHINE_STATES=300
+#   make check-machine              MACHINE_ARGUMENTS='--cuts 500 --states 5000'
 #   make check-machine-selftest     proves that it can fail
 machine_programs = tests/machine/machine_init
 tests_machine_machine_init_SOURCES = tests/machine/machine_init.c \
@@ -12,8 +12,26 @@ tests_machine_machine_init_SOURCES = tests/machine/machine_init.c \
 	tests/machine/replay.c tests/machine/replay.h \
 	tests/machine/workload.c tests/machine/workload.h \
 	$(harness_sources)
+# Without libbtstore.so, which the machine would have to look for.
 tests_machine_machine_init_LDADD = $(client_libs)
 
 EXTRA_PROGRAMS += $(machine_programs)
 CLEANFILES += $(machine_programs)
+EXTRA_DIST += tests/machine/README.md \
+	tests/machine/check_machine tests/machine/check_machine.py tests/machine/machine.py \
+	tests/machine/selftest.py \
+	tests/machine/seeded/log_not_synced.patch \
+	tests/machine/seeded/meta_before_data.patch \
+	tests/machine/seeded/sync_only_writes_back.patch
+
 everything: $(machine_programs)
+
+MACHINE_ARGUMENTS =
+check-machine: btstored $(machine_programs)
+	@$(srcdir)/tests/machine/check_machine $(MACHINE_ARGUMENTS) .
+
+check-machine-selftest: $(machine_programs)
+	@$(srcdir)/tests/machine/check_machine --prepare
+	@$(srcdir)/tests/machine/selftest.py .
+
+.PHONY: check-machine check-machine-selftest

@@ -32,6 +32,7 @@
 #define LOG_WRITES_FUA 2u
 #define LOG_WRITES_DISCARD 4u
 #define LOG_WRITES_MARK 8u
+#define LOG_WRITES_METADATA 16u /* the file system's own */
 #define LOG_WRITES_MARK_MAX 64u
 
 struct log_entry {

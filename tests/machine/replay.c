@@ -13,8 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOG_WRITES_METADATA 16u /* the file system's own; it relies on whole blocks */
-#define SUPERBLOCKS_SIZE (128u << 10) /* the same, on every file system here */
+#define SUPERBLOCKS_SIZE (128u << 10) /* they lie at most so far from the device's start */
 #define SNAPSHOT "state"
 #define UNSOUND_MAX 20u /* more are not looked for */
 
@@ -53,12 +52,18 @@ static const struct log_entry *entry_at(const struct replay *replay, size_t inde
     return &replay->log.entries[index];
 }
 
+/* File systems trust that these are written as a whole. */
+static bool is_never_torn(const struct log_entry *entry)
+{
+    return (entry->flags & LOG_WRITES_METADATA) != 0 || entry->offset < SUPERBLOCKS_SIZE;
+}
+
 /* Writes the entry, or if it may be torn, sometimes only a part of it. */
 static void apply_torn(struct replay *replay, const struct log_entry *entry, bool always, int fd)
 {
     uint64_t sectors = entry->size / BLOCK_SECTOR;
     uint64_t cut = sectors > 1 ? 1 + harness_random(&replay->random) % (sectors - 1) : 0;
-    bool whole = (entry->flags & LOG_WRITES_METADATA) != 0 || cut == 0 || entry->offset < SUPERBLOCKS_SIZE ||
+    bool whole = cut == 0 || is_never_torn(entry) ||
                  (!always && harness_random(&replay->random) % 4 != 0);
 
     if (whole)

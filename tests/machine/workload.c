@@ -16,11 +16,11 @@
 
 #define KEYS 90u
 #define PUTS_MAX 6u
-#define BUCKET_PERIOD 40u /* the bucket lives in the second half of each period */
+#define BUCKET_PERIOD 10u /* the bucket lives in the second half of each period */
 #define BUCKET_KEYS 40u
-#define RANGE_EVERY 25u
+#define RANGE_EVERY 7u
 #define RANGE_KEYS 30u
-#define HUGE_EVERY 120u /* a direct commit: larger than the log */
+#define HUGE_PERIOD 60u /* once in it, a direct commit: larger than the log */
 #define HUGE_SIZE 1200000u
 #define VALUE_MAX HUGE_SIZE
 #define NAME_SIZE 40u
@@ -59,11 +59,18 @@ const char *workload_verdict_name(enum workload_verdict verdict)
 
 static uint64_t seed_of(unsigned writer, uint64_t sequence, uint64_t what)
 {
-    uint64_t state = (sequence + 1) * 0x9e3779b97f4a7c15u ^ ((uint64_t)writer + 1) << 56 ^ what << 40;
+    uint64_t state = (sequence + 1) * 0x9e3779b97f4a7c15u ^ what << 40;
 
+    state ^= ((uint64_t)writer + 1) << 56;
     harness_random(&state);
     harness_random(&state);
     return state;
+}
+
+/* Whether the first key of the transaction gets a value that does not fit the log. */
+static bool is_huge(unsigned writer, uint64_t sequence)
+{
+    return sequence % HUGE_PERIOD == BUCKET_PERIOD * writer + 8;
 }
 
 static struct plan plan_of(unsigned writer, uint64_t sequence)
@@ -83,6 +90,8 @@ static struct plan plan_of(unsigned writer, uint64_t sequence)
         plan.changes[i].key = (first + i * 37) % KEYS; /* distinct: KEYS and 37 share no factor */
         plan.changes[i].drop = harness_random(&random) % 6 == 0;
     }
+    if (is_huge(writer, sequence))
+        plan.changes[0].drop = false;
     return plan;
 }
 
@@ -90,7 +99,7 @@ static size_t value_size(unsigned writer, uint32_t key, version_t version)
 {
     uint64_t random = seed_of(writer, version, key + 1);
 
-    if (version % HUGE_EVERY == 7 * writer + 70 && key % PUTS_MAX == 0) /* one key at most */
+    if (is_huge(writer, version) && plan_of(writer, version).changes[0].key == key)
         return HUGE_SIZE;
     if (harness_random(&random) % 16 == 0)
         return (size_t)(harness_random(&random) % 30000);
