@@ -4,7 +4,7 @@
 # What a machine needs, in one list; ./check and ./quickstart read it.
 #
 #     . dist/packages.sh
-#     ensure_packages build          or: ensure_packages build test, or bench
+#     ensure_packages build          or: ensure_packages build test, or bench, or machine
 #
 # installs what is missing where it can (as root, with apt-get), and otherwise
 # says which command would do it and fails.  Where nothing is missing it does
@@ -29,6 +29,11 @@ test  python3-redis python     redis
 test  redis-tools   command    redis-cli
 test  xz-utils      command    xz
 bench liblmdb-dev   pkg-config lmdb
+machine user-mode-linux command linux.uml
+machine e2fsprogs   command    mkfs.ext4
+machine xfsprogs    command    mkfs.xfs
+machine btrfs-progs command    mkfs.btrfs
+machine python3     file       /usr/bin/python3
 '
 
 package_is_there() { # KIND NAME

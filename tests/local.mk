@@ -24,6 +24,7 @@ include tests/lint/local.mk
 include tests/fuzz/local.mk
 include tests/model/local.mk
 include tests/coverage/local.mk
+include tests/machine/local.mk
 
 if HAVE_CHECK
 check_PROGRAMS += $(unit_programs)
