@@ -9,8 +9,13 @@
 #include "client/deadline.h"
 #include "client/locate.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define SALVAGE_BATCH_SIZE (1u << 20)
 
@@ -18,7 +23,8 @@
 
 /* Has a private daemon make the file, if there is none. */
 static enum bts_status salvage_writer_create(const char *path, const struct bts_options *options,
-                                             size_t page_size, struct bts_error *error)
+                                             size_t page_size, bool *created,
+                                             struct bts_error *error)
 {
     uint64_t deadline =
         deadline_after(options->timeout_ms != 0 ? options->timeout_ms : STORE_TIMEOUT_MS);
@@ -27,6 +33,7 @@ static enum bts_status salvage_writer_create(const char *path, const struct bts_
     struct stat stat_of_file;
     enum bts_status status;
 
+    *created = false;
     if ((options->flags & BTS_OPEN_NO_START) != 0 || stat(path, &stat_of_file) == 0) {
         return BTS_OK;
     }
@@ -34,6 +41,7 @@ static enum bts_status salvage_writer_create(const char *path, const struct bts_
     if (status == BTS_OK) {
         status = daemon_start_new(daemon, location.file_path, page_size, deadline, error);
         location_fini(&location);
+        *created = status == BTS_OK;
     }
     return status == BTS_BUSY ? BTS_OK : status; /* somebody serves it: the open will tell */
 }
@@ -67,9 +75,10 @@ enum bts_status salvage_writer_open(struct salvage_writer *writer, const char *p
                                     struct bts_error *error)
 {
     struct bts_options open = *options;
-    enum bts_status status = salvage_writer_create(path, options, page_size, error);
+    bool created;
+    enum bts_status status = salvage_writer_create(path, options, page_size, &created, error);
 
-    *writer = (struct salvage_writer){.store = NULL};
+    *writer = (struct salvage_writer){.store = NULL, .created = created};
     if (status != BTS_OK) {
         return err_set(error, status, "%s: %s", path, error->text);
     }
@@ -78,11 +87,49 @@ enum bts_status salvage_writer_open(struct salvage_writer *writer, const char *p
     return status == BTS_OK ? salvage_writer_check(writer, path, page_size, error) : status;
 }
 
+/* A descriptor of the process at the other end of a connection; -1: it cannot be told. */
+static int salvage_writer_daemon(const struct salvage_writer *writer)
+{
+    struct ucred peer = {.pid = 0};
+    socklen_t size = sizeof(peer);
+    int fd;
+
+    if (!writer->created || writer->store == NULL) {
+        return -1;
+    }
+    fd = writer->store->pipeline.connection.fd;
+    fd = fd >= 0 ? fd : writer->store->tool.fd;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0) {
+        return -1;
+    }
+    return (int)syscall(SYS_pidfd_open, peer.pid, 0);
+}
+
+/*
+ * The daemon that we had made the file need not wait for somebody else to
+ * come: it ends now, and leaves one clean file.
+ */
+static void salvage_writer_end_daemon(int daemon)
+{
+    struct pollfd end = {.fd = daemon, .events = POLLIN};
+
+    if (daemon < 0) {
+        return;
+    }
+    if (syscall(SYS_pidfd_send_signal, daemon, SIGTERM, NULL, 0) == 0) {
+        (void)poll(&end, 1, STORE_TIMEOUT_MS);
+    }
+    close(daemon);
+}
+
 void salvage_writer_close(struct salvage_writer *writer)
 {
+    int daemon = salvage_writer_daemon(writer);
+
     batch_fini(&writer->batch);
     bts_store_close(writer->store);
     writer->store = NULL;
+    salvage_writer_end_daemon(daemon);
 }
 
 /* ---- writing ---------------------------------------------------------------------- */

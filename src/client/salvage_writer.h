@@ -17,6 +17,7 @@ struct salvage_writer {
     struct bts_store *store;  /* owned */
     struct batch batch;
     struct bts_bytes bucket;  /* name of the one that is in use; owned by it */
+    bool created;             /* a private daemon made the file for it; it ends with us */
     bool has_bucket;          /* the batch at work has said so */
     txnid_t txnid;            /* of the last commit */
 };
@@ -28,6 +29,7 @@ struct salvage_writer {
 BTS_MUST_USE enum bts_status salvage_writer_open(struct salvage_writer *writer, const char *path,
                                                  const struct bts_options *options,
                                                  size_t page_size, struct bts_error *error);
+/* A daemon that was started to make the file ends, and leaves one clean file. */
 void salvage_writer_close(struct salvage_writer *writer);
 
 /* What follows is for this bucket; it is created if it was not yet. */
