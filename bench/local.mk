@@ -27,6 +27,7 @@ bench_bench_CPPFLAGS = $(AM_CPPFLAGS) $(LMDB_CFLAGS) \
 	-DBENCH_BTSTORED='"$(abs_top_builddir)/btstored"' \
 	-DBENCH_BTSTORE_VERSION='"$(PACKAGE_VERSION)"'
 bench_bench_LDADD = libbtstore.la $(LMDB_LIBS)
+bench_bench_LDFLAGS = $(AM_LDFLAGS)
 CLEANFILES += bench/bench bench.json
 
 WORKLOADS =

@@ -15,3 +15,4 @@ btstore_SOURCES = cli/main.c cli/cli.h cli/text.c cli/commands.c cli/commands.h 
 	cli/cmd_socket.c \
 	cli/cmd_stat.c
 btstore_LDADD = libbtstore.la
+btstore_LDFLAGS = $(AM_LDFLAGS) # with flags of its own libtool links it

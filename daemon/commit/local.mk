@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # commit, floor 5b: making it durable and visible.
-noinst_LTLIBRARIES += daemon/commit/libcommit.la
-daemon_commit_libcommit_la_SOURCES = \
+noinst_LIBRARIES += daemon/commit/libcommit.a
+daemon_commit_libcommit_a_SOURCES = \
 	daemon/commit/checkpoint.c daemon/commit/checkpoint.h \
 	daemon/commit/commit.c daemon/commit/commit.h \
 	daemon/commit/commit_private.h \
@@ -16,4 +16,4 @@ daemon_commit_libcommit_la_SOURCES = \
 	daemon/commit/store_files.c daemon/commit/store_files.h \
 	daemon/commit/worker.c daemon/commit/worker.h
 
-commit_libs = daemon/commit/libcommit.la $(tree_libs) $(URCU_LIBS)
+commit_libs = daemon/commit/libcommit.a $(tree_libs) $(URCU_LIBS)

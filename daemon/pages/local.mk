@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # pages, floor 3b: where new pages come from.
-noinst_LTLIBRARIES += daemon/pages/libpages.la
-daemon_pages_libpages_la_SOURCES = \
+noinst_LIBRARIES += daemon/pages/libpages.a
+daemon_pages_libpages_a_SOURCES = \
 	daemon/pages/file.c daemon/pages/file.h \
 	daemon/pages/free_pages.c \
 	daemon/pages/horizon.c daemon/pages/horizon.h \
@@ -10,4 +10,4 @@ daemon_pages_libpages_la_SOURCES = \
 	daemon/pages/private_table.c daemon/pages/private_table.h \
 	daemon/pages/space.c daemon/pages/space.h daemon/pages/space_private.h
 
-pages_libs = daemon/pages/libpages.la $(read_libs)
+pages_libs = daemon/pages/libpages.a $(read_libs)

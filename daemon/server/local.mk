@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # server, floor 6b: the only room that may include <event2/*>.
-noinst_LTLIBRARIES += daemon/server/libserver.la
-daemon_server_libserver_la_SOURCES = \
+noinst_LIBRARIES += daemon/server/libserver.a
+daemon_server_libserver_a_SOURCES = \
 	daemon/server/commands.c daemon/server/commands.h \
 	daemon/server/commands_bucket.c \
 	daemon/server/commands_connection.c \
@@ -26,7 +26,7 @@ daemon_server_libserver_la_SOURCES = \
 	daemon/server/strangers.c daemon/server/strangers.h \
 	daemon/server/ticket.c daemon/server/ticket.h
 
-server_libs = daemon/server/libserver.la $(commit_libs) $(EVENT_LIBS)
+server_libs = daemon/server/libserver.a $(commit_libs) $(EVENT_LIBS)
 
 # btstored, the daemon: main.c and the rooms; never libbtstore.
 sbin_PROGRAMS += btstored

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # tree, floor 4b: copy-on-write changes.
-noinst_LTLIBRARIES += daemon/tree/libtree.la
-daemon_tree_libtree_la_SOURCES = \
+noinst_LIBRARIES += daemon/tree/libtree.a
+daemon_tree_libtree_a_SOURCES = \
 	daemon/tree/apply.c daemon/tree/apply.h \
 	daemon/tree/buckets.c daemon/tree/buckets.h \
 	daemon/tree/conditions.c daemon/tree/conditions.h \
@@ -14,4 +14,4 @@ daemon_tree_libtree_la_SOURCES = \
 	daemon/tree/spread.c daemon/tree/spread.h \
 	daemon/tree/tree_write.c daemon/tree/tree_write.h
 
-tree_libs = daemon/tree/libtree.la $(pages_libs)
+tree_libs = daemon/tree/libtree.a $(pages_libs)

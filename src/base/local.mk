@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # base, floor 0: libc only.
-noinst_LTLIBRARIES += src/base/libbase.la
-src_base_libbase_la_SOURCES = \
+noinst_LIBRARIES += src/base/libbase.a
+src_base_libbase_a_SOURCES = \
 	src/base/bytes.h \
 	src/base/crc32c.c src/base/crc32c.h \
 	src/base/err.c src/base/err.h
 
-base_libs = src/base/libbase.la
+base_libs = src/base/libbase.a

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # client, floor 3a: what btstore.h promises.
-noinst_LTLIBRARIES += src/client/libclient.la
-src_client_libclient_la_SOURCES = \
+noinst_LIBRARIES += src/client/libclient.a
+src_client_libclient_a_SOURCES = \
 	src/client/alone.c src/client/alone.h \
 	src/client/attach.c src/client/attach.h \
 	src/client/attachment.c src/client/attachment.h \
@@ -28,7 +28,7 @@ src_client_libclient_la_SOURCES = \
 	src/client/wait.c \
 	src/client/write.c
 
-client_libs = src/client/libclient.la $(read_libs)
+client_libs = src/client/libclient.a $(read_libs)
 
 # libbtstore, the public library: the four rooms a program that reads needs.
 #
@@ -41,8 +41,10 @@ client_libs = src/client/libclient.la $(read_libs)
 btstore_version_info = 0:0:0
 
 lib_LTLIBRARIES += libbtstore.la
-libbtstore_la_SOURCES =
-libbtstore_la_LIBADD = $(client_libs)
+libbtstore_la_SOURCES = $(src_base_libbase_a_SOURCES) $(src_format_libformat_a_SOURCES) \
+	$(src_read_libread_a_SOURCES) $(src_client_libclient_a_SOURCES)
+libbtstore_la_CFLAGS = $(AM_CFLAGS) # its objects have names of their own: libtool makes them
+libbtstore_la_LIBADD = $(URCU_LIBS)
 libbtstore_la_LDFLAGS = $(AM_LDFLAGS) -no-undefined \
 	-version-info $(btstore_version_info) \
 	-Wl,--version-script=$(top_srcdir)/src/client/libbtstore.sym

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # format, floor 1: bytes only, no I/O; only the builders (batch, resp_write) allocate.
-noinst_LTLIBRARIES += src/format/libformat.la
-src_format_libformat_la_SOURCES = \
+noinst_LIBRARIES += src/format/libformat.a
+src_format_libformat_a_SOURCES = \
 	src/format/batch.c src/format/batch.h \
 	src/format/beacon.h \
 	src/format/bucket_record.c src/format/bucket_record.h \
@@ -20,4 +20,4 @@ src_format_libformat_la_SOURCES = \
 	src/format/slot.h \
 	src/format/space_map.c src/format/space_map.h
 
-format_libs = src/format/libformat.la $(base_libs)
+format_libs = src/format/libformat.a $(base_libs)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # read, floor 2: pure reading of a tree.
-noinst_LTLIBRARIES += src/read/libread.la
-src_read_libread_la_SOURCES = \
+noinst_LIBRARIES += src/read/libread.a
+src_read_libread_a_SOURCES = \
 	src/read/bucket.c src/read/bucket.h \
 	src/read/cursor.c src/read/cursor.h \
 	src/read/map.c src/read/map.h \
@@ -23,4 +23,4 @@ src_read_libread_la_SOURCES = \
 	src/read/tree.c src/read/tree.h \
 	src/read/tree_check.c src/read/tree_check.h src/read/tree_check_maps.c
 
-read_libs = src/read/libread.la $(format_libs) $(URCU_LIBS)
+read_libs = src/read/libread.a $(format_libs) $(URCU_LIBS)

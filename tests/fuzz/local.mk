@@ -53,7 +53,7 @@ tests_fuzz_fuzz_engine_LDADD = $(commit_libs)
 fuzz_programs += tests/fuzz/fuzz_file
 tests_fuzz_fuzz_file_SOURCES = tests/fuzz/fuzz_file.c $(fuzz_main) $(fuzz_serve) $(fuzz_store) \
 	tests/fuzz/fuzz_oracle.c
-tests_fuzz_fuzz_file_LDADD = src/client/libclient.la $(commit_libs)
+tests_fuzz_fuzz_file_LDADD = src/client/libclient.a $(commit_libs)
 
 fuzz_programs += tests/fuzz/fuzz_recover
 tests_fuzz_fuzz_recover_SOURCES = tests/fuzz/fuzz_recover.c $(fuzz_main) $(fuzz_serve) \

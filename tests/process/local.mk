@@ -6,7 +6,7 @@ EXTRA_DIST += tests/process/format_reader.py
 
 # What they share: a scratch store, its daemon, children.
 harness_sources = tests/process/harness.c tests/process/harness.h
-harness_libs = libbtstore.la
+harness_libs = $(client_libs)
 
 process_programs += tests/process/concurrency
 tests_process_concurrency_SOURCES = tests/process/concurrency.c $(harness_sources)

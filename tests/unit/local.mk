@@ -170,7 +170,7 @@ tests_unit_test_publish_LDADD = $(commit_libs) $(CHECK_LIBS)
 
 # server
 unit_programs += tests/unit/test_glob
-tests_unit_test_glob_LDADD = daemon/server/libserver.la $(CHECK_LIBS)
+tests_unit_test_glob_LDADD = daemon/server/libserver.a $(CHECK_LIBS)
 unit_programs += tests/unit/test_readers
 tests_unit_test_readers_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=readdir
 tests_unit_test_readers_LDADD = $(server_libs) $(CHECK_LIBS)
