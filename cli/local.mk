@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# btstore, the command: public API only, so it links libbtstore and nothing else.
+# btstore, the command: public API only.  It has the library in it: a command that
+# repairs things should run whatever is installed beside it.
 bin_PROGRAMS += btstore
 btstore_SOURCES = cli/main.c cli/cli.h cli/text.c cli/commands.c cli/commands.h \
 	cli/cmd_bucket.c \
@@ -14,5 +15,4 @@ btstore_SOURCES = cli/main.c cli/cli.h cli/text.c cli/commands.c cli/commands.h 
 	cli/cmd_scan.c \
 	cli/cmd_socket.c \
 	cli/cmd_stat.c
-btstore_LDADD = libbtstore.la
-btstore_LDFLAGS = $(AM_LDFLAGS) # with flags of its own libtool links it
+btstore_LDADD = $(client_libs)
