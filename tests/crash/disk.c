@@ -52,7 +52,7 @@ uint64_t disk_hash(const void *bytes, size_t size)
     return disk_mix(lanes[0] ^ disk_mix(lanes[1] ^ disk_mix(lanes[2] ^ disk_mix(lanes[3]))));
 }
 
-static uint64_t zero_hash(void)
+uint64_t disk_zero_hash(void)
 {
     static const uint8_t zeros[DISK_PAGE];
     static uint64_t hash;
@@ -96,7 +96,7 @@ static void disk_reserve(struct disk_inode *inode, uint32_t pages)
     memset(inode->bytes + (size_t)inode->page_count * DISK_PAGE, 0,
            (size_t)(room - inode->page_count) * DISK_PAGE);
     for (uint32_t i = inode->page_count; i < room; i++)
-        inode->hashes[i] = zero_hash();
+        inode->hashes[i] = disk_zero_hash();
     inode->page_count = room;
 }
 
@@ -190,19 +190,22 @@ void image_reset(struct image *image, const struct disk *disk)
         image->sizes[i] = disk->inodes[i].size;
 }
 
-/* The image's own copy of a page. */
-static uint8_t *image_own(struct image *image, int inode, uint32_t page)
+/* The image's own copy of a page, which is about to change. */
+static struct image_page *image_own(struct image *image, int inode, uint32_t page)
 {
     const struct disk_inode *of = &image->disk->inodes[inode];
     uint32_t *slot = image_slot(image, inode, page);
     struct image_page *own;
 
-    if (*slot != 0)
-        return image->pages[*slot - 1].bytes;
+    if (*slot != 0) {
+        image->pages[*slot - 1].whole = NULL;
+        return &image->pages[*slot - 1];
+    }
     assert(image->page_count < IMAGE_PAGES_MAX);
     own = &image->pages[image->page_count++];
     *slot = (uint32_t)image->page_count;
     own->place = (struct disk_place){inode, page};
+    own->whole = NULL;
     if (image->page_count > image->page_room) {
         own->bytes = malloc(DISK_PAGE);
         if (own->bytes == NULL)
@@ -213,7 +216,7 @@ static uint8_t *image_own(struct image *image, int inode, uint32_t page)
         memcpy(own->bytes, of->bytes + (size_t)page * DISK_PAGE, DISK_PAGE);
     else
         memset(own->bytes, 0, DISK_PAGE);
-    return own->bytes;
+    return own;
 }
 
 void image_apply_part(struct image *image, const struct disk_op *op, uint64_t from, uint64_t to)
@@ -223,8 +226,9 @@ void image_apply_part(struct image *image, const struct disk_op *op, uint64_t fr
         uint64_t offset = op->offset + from;
         uint64_t in_page = offset % DISK_PAGE;
         uint64_t size = DISK_PAGE - in_page < to - from ? DISK_PAGE - in_page : to - from;
-        memcpy(image_own(image, op->inode, (uint32_t)(offset / DISK_PAGE)) + in_page,
-               op->data + from, size);
+        struct image_page *own = image_own(image, op->inode, (uint32_t)(offset / DISK_PAGE));
+        memcpy(own->bytes + in_page, op->data + from, size);
+        own->whole = size == DISK_PAGE ? op : NULL;
         from += size;
     }
 }
@@ -237,7 +241,7 @@ static void image_resize(struct image *image, int inode, uint64_t size)
 
     image->sizes[inode] = size;
     for (uint32_t page = (uint32_t)(least / DISK_PAGE); page < end; page++) {
-        uint8_t *bytes = image_own(image, inode, page);
+        uint8_t *bytes = image_own(image, inode, page)->bytes;
         uint64_t kept = page == least / DISK_PAGE ? least % DISK_PAGE : 0;
         if (size < before) /* what is cut off does not come back */
             memset(bytes + kept, 0, DISK_PAGE - kept);
@@ -271,7 +275,21 @@ uint64_t image_page_hash(const struct image *image, int inode, uint32_t page)
 
     if (slot != 0)
         return image->pages[slot - 1].hash;
-    return page < of->page_count ? of->hashes[page] : zero_hash();
+    return page < of->page_count ? of->hashes[page] : disk_zero_hash();
+}
+
+/* Images are made of the same few writes again and again: each page of them is hashed once. */
+static uint64_t image_hash_page(const struct image_page *page)
+{
+    const struct disk_op *op = page->whole;
+    uint64_t *known;
+
+    if (op == NULL)
+        return disk_hash(page->bytes, DISK_PAGE);
+    known = &op->hashes[page->place.page - op->offset / DISK_PAGE];
+    if (*known == 0)
+        *known = disk_hash(page->bytes, DISK_PAGE);
+    return *known;
 }
 
 uint64_t image_hash(struct image *image)
@@ -279,7 +297,7 @@ uint64_t image_hash(struct image *image)
     uint64_t hash = 0;
 
     for (size_t i = 0; i < image->page_count; i++)
-        image->pages[i].hash = disk_hash(image->pages[i].bytes, DISK_PAGE);
+        image->pages[i].hash = image_hash_page(&image->pages[i]);
     for (unsigned name = 0; name < DISK_NAMES; name++) {
         int inode = image->names[name];
         uint64_t sum = 0;

@@ -45,6 +45,7 @@ struct disk_op {
     uint64_t offset;        /* WRITE */
     uint64_t size;          /* WRITE: bytes; SIZE: the new size */
     uint8_t *data;          /* WRITE: owned by whoever lists the operation */
+    uint64_t *hashes;       /* WRITE: of its whole pages, once asked for; 0: not yet; as `data` */
 };
 
 /* One page of one inode. */
@@ -80,6 +81,8 @@ static inline uint32_t disk_pages(uint64_t size)
 
 /* A hash of `size` bytes, a multiple of 8: only to tell contents apart. */
 uint64_t disk_hash(const void *bytes, size_t size);
+/* The hash of a page of zeros. */
+uint64_t disk_zero_hash(void);
 /* Scrambles a number. */
 uint64_t disk_mix(uint64_t x);
 
@@ -91,6 +94,7 @@ uint64_t disk_mix(uint64_t x);
 struct image_page {
     struct disk_place place;
     uint64_t hash;          /* after image_hash */
+    const struct disk_op *whole; /* the one write that all of it comes from; NULL: several */
     uint8_t *bytes;
 };
 

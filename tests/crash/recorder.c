@@ -40,6 +40,7 @@ static void settle(struct recorder *recorder, int inode, bool names, bool kept)
         if (kept)
             disk_apply(&recorder->durable, op);
         free(op->data);
+        free(op->hashes);
     }
     recorder->pending_count = left;
 }
@@ -113,7 +114,8 @@ static struct disk_op written_op(int inode, const struct iovec *parts, int part_
     size_t at = 0;
 
     op.data = calloc(1, size);
-    assert(op.data != NULL);
+    op.hashes = calloc(disk_pages(size) + 1, sizeof(*op.hashes));
+    assert(op.data != NULL && op.hashes != NULL);
     for (int i = 0; i < part_count && at < size; i++) {
         size_t n = parts[i].iov_len < size - at ? parts[i].iov_len : size - at;
         memcpy(op.data + at, parts[i].iov_base, n);
@@ -258,8 +260,10 @@ void recorder_init(struct recorder *recorder, const struct file_system *lower,
 
 void recorder_fini(struct recorder *recorder)
 {
-    for (size_t i = 0; i < recorder->pending_count; i++)
+    for (size_t i = 0; i < recorder->pending_count; i++) {
         free(recorder->pending[i].data);
+        free(recorder->pending[i].hashes);
+    }
     free(recorder->pending);
     disk_fini(&recorder->durable);
     pthread_mutex_destroy(&recorder->mutex);

@@ -134,10 +134,15 @@ void scratch_put(struct scratch *scratch, struct image *image)
     }
     for (size_t i = 0; i < image->page_count; i++) {
         struct disk_place place = image->pages[i].place;
+        const struct disk_inode *of = &scratch->disk->inodes[place.inode];
         if (scratch->files[place.inode].fd < 0)
             continue; /* of a file that no name leads to */
+        if (disk_pages(of->size) > place.page && of->hashes[place.page] == image->pages[i].hash &&
+            disk_pages(image->sizes[place.inode]) > place.page)
+            continue; /* as it is there already */
         mark_dirty(scratch, place.inode, place.page);
-        file_set_page(&scratch->files[place.inode], place.page, image->pages[i].bytes);
+        if (disk_pages(of->size) > place.page || image->pages[i].hash != disk_zero_hash())
+            file_set_page(&scratch->files[place.inode], place.page, image->pages[i].bytes);
     }
 }
 
