@@ -24,9 +24,12 @@ build libevent-dev  pkg-config libevent_core
 build liburcu-dev   pkg-config liburcu-bp
 test  check         pkg-config check
 test  clang         command    clang
+test  libclang-rt-14-dev file   /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a
 test  python3       file       /usr/bin/python3
 test  python3-redis python     redis
 test  redis-tools   command    redis-cli
+test  spin          command    spin
+test  strace        command    strace
 test  xz-utils      command    xz
 bench liblmdb-dev   pkg-config lmdb
 machine user-mode-linux command linux.uml

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: MIT
 # The tests, by kind.  A kind lists its C programs in KIND_programs and its
-# scripts in KIND_scripts; tests/run runs them one after the other and counts.
+# scripts in KIND_scripts; tests/run runs them and counts.
 #
 #   make check          unit and process tests (distcheck: unit tests only)
-#   make check-unit     make check-process     make check-crash
-#   make check-fuzz     make check-model       make lint
+#   make check-unit     make check-process     make lint
+#   make check-crash    make check-proof       make check-seeded   see tests/crash/local.mk
+#   make check-fuzz     make check-fuzz-guided                     see tests/fuzz/local.mk
+#   make check-model    protocols, by Spin                         see tests/model/local.mk
+#   make check-machine  whole machines, killed                     see tests/machine/local.mk
+#   make coverage       which branches the tests take              see tests/coverage/local.mk
 #   make everything     builds all of that and runs nothing
-#   make coverage       which branches they take
 #
 # With ONLY='test_meta test_leaf' as an argument each runs just those.
 unit_programs =
 process_programs =
 process_scripts =
 crash_programs =
-crash_scripts =
 fuzz_programs =
 lint_scripts =
 
@@ -39,12 +41,11 @@ endif
 EXTRA_PROGRAMS += $(crash_programs) $(fuzz_programs)
 CLEANFILES += $(unit_programs) $(process_programs) $(crash_programs) $(fuzz_programs)
 EXTRA_DIST += tests/run tests/run_selftest tests/unit/unit.h \
-	$(process_scripts) $(crash_scripts) $(lint_scripts)
+	$(process_scripts) $(lint_scripts)
 
 # Scripts live in the source tree, programs in the build tree.
 unit_tests = $(srcdir)/tests/run_selftest $(unit_programs)
 process_tests = $(process_programs) $(addprefix $(srcdir)/,$(process_scripts))
-crash_tests = $(crash_programs) $(addprefix $(srcdir)/,$(crash_scripts))
 lint_tests = $(addprefix $(srcdir)/,$(lint_scripts))
 
 if SANITIZER
@@ -83,13 +84,10 @@ check-unit: $(need_check) $(unit_programs)
 check-process: btstore btstored $(process_programs)
 	$(run_tests) $(process_tests)
 
-check-crash: btstore btstored $(crash_programs)
-	$(run_tests) $(crash_tests)
-
 check-fuzz: $(fuzz_programs)
 	$(run_tests) $(fuzz_programs)
 
 lint: libbtstore.la
 	$(run_tests) $(lint_tests)
 
-.PHONY: everything check-unit check-process check-crash check-fuzz lint say-what-is-missing
+.PHONY: everything check-unit check-process check-fuzz lint say-what-is-missing

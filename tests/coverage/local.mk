@@ -3,10 +3,12 @@
 # folder of its own, coverage/, runs $(coverage_programs) there, and reports; see
 # report.  coverage/html/index.html shows the branches never taken.
 coverage_programs = $(unit_programs) $(fuzz_programs) \
-	tests/process/smo_stress tests/crash/crash_enum
+	tests/process/smo_stress tests/crash/crash_enum tests/crash/fault_sweep \
+	tests/crash/bitflip
 EXTRA_DIST += tests/coverage/report tests/coverage/exclusions
 
 if COVERAGE
+export BTS_CRASH_IMAGES = 4000
 # Here, in a build with --enable-coverage: what `make coverage` runs there.
 coverage: $(need_check) $(coverage_programs)
 	@find . -name '*.gcda' -exec rm -f {} +

@@ -23,7 +23,8 @@
  *
  *   crash_enum [--images N] [--seed FIRST] [--stories N] [--workers N]
  *
- * tells stories until N distinct images were recovered, or N stories told.
+ * tells stories until N distinct images were recovered (BTS_CRASH_IMAGES, else
+ * half a million), or N stories told.
  */
 #include "cuts.h"
 #include "kept_maps.h"
@@ -390,9 +391,10 @@ static struct options parse(int argc, char **argv)
                                           {"workers", required_argument, NULL, 'w'},
                                           {NULL, 0, NULL, 0}};
     const char *sanitizer = getenv("BTS_SANITIZER");
+    const char *images = getenv("BTS_CRASH_IMAGES");
     bool slow = sanitizer != NULL && sanitizer[0] == '1';
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    struct options options = {.images = slow ? 10000 : 100000,
+    struct options options = {.images = slow ? 4000 : 500000,
                               .seed = 1,
                               .stories = UINT64_MAX,
                               .workers = processors > 0 ? (unsigned)processors : 1,
@@ -403,6 +405,8 @@ static struct options parse(int argc, char **argv)
                               .failures = 6};
     int option;
 
+    if (images != NULL)
+        options.images = strtoull(images, NULL, 10);
     while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
         switch (option) {
         case 'i': options.images = strtoull(optarg, NULL, 10); break;

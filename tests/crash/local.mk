@@ -1,5 +1,16 @@
 # SPDX-License-Identifier: MIT
-# Crash tests: every write boundary, every kill.
+# Crash tests: nothing lost, nothing leaked.  Each kind has a target for CI, and
+# one that takes hours or minutes:
+#
+#   make check-crash     soak-crash      power cuts at every sync, enumerated
+#   make check-proof                     what follows, as many at a time as there are processors
+#   make check-faults    soak-faults     every call of the storage seam fails
+#   make check-kills     soak-kills      SIGKILL for daemon and readers
+#   make check-serial    soak-serial     histories of many processes
+#   make check-bitflip   soak-bitflip    one bit flips
+#   make check-seeded                    planted bugs: each of these tests finds its own
+#
+# crash_enum alone reports to standard output itself; its last line is the verdict.
 crash_programs += tests/crash/crash_enum
 tests_crash_crash_enum_SOURCES = tests/crash/crash_enum.c \
 	tests/crash/crash_run.c tests/crash/crash_run.h \
@@ -12,6 +23,13 @@ tests_crash_crash_enum_SOURCES = tests/crash/crash_enum.c \
 tests_crash_crash_enum_LDADD = $(commit_libs)
 tests_crash_crash_enum_LDFLAGS = $(AM_LDFLAGS) $(kept_maps_ldflags)
 kept_maps_ldflags = -Wl,--wrap=mmap,--wrap=munmap
+
+crash_command = BTS_SANITIZER=$(bts_sanitizer) tests/crash/crash_enum
+check-crash: $(crash_programs)
+	@$(crash_command)
+soak-crash: $(crash_programs)
+	@$(crash_command) --images 50000000 --seed 1000000
+.PHONY: check-crash soak-crash
 
 # Daemon and readers killed under load, and histories of it all.
 kills_programs = tests/crash/kill_loop tests/crash/serializability
@@ -33,17 +51,6 @@ tests_crash_serializability_LDADD = $(harness_libs)
 EXTRA_PROGRAMS += $(kills_programs)
 CLEANFILES += $(kills_programs)
 everything: $(kills_programs)
-EXTRA_DIST += \
-	tests/crash/seeded/answered_with_the_number_before.patch \
-	tests/crash/seeded/conditions_compare_sizes.patch \
-	tests/crash/seeded/conditions_refuse_large_values.patch \
-	tests/crash/seeded/dead_reader_pins_for_ever.patch \
-	tests/crash/seeded/dead_reader_waits_for_sweep.patch \
-	tests/crash/seeded/frame_tail_not_written.patch \
-	tests/crash/seeded/published_before_logged.patch \
-	tests/crash/seeded/replay_skips_the_last_frame.patch \
-	tests/crash/seeded/replay_takes_one_batch_of_each_frame.patch \
-	tests/crash/seeded/kill_survivors_forgotten.patch
 
 check-kills: btstored tests/crash/kill_loop
 	$(run_tests) tests/crash/kill_loop
@@ -65,14 +72,6 @@ soak-serial: btstored tests/crash/serializability
 
 .PHONY: check-kills check-serial soak-kills soak-serial
 
-# Seeded bugs of salvage; the test that must find them is tests/process/salvage.
-EXTRA_DIST += \
-	tests/crash/seeded/salvage_bad_leaf_is_skipped.patch \
-	tests/crash/seeded/salvage_beyond_what_is_lost.patch \
-	tests/crash/seeded/salvage_increments_what_is_lost.patch \
-	tests/crash/seeded/salvage_older_versions_win.patch \
-	tests/crash/seeded/salvage_writes_to_the_source.patch
-
 # One bit flips: nobody is fooled.  `make check-bitflip`; every bit of 1 MiB: `make soak-bitflip`.
 bitflip_programs = tests/crash/bitflip
 tests_crash_bitflip_SOURCES = tests/crash/bitflip.c \
@@ -91,12 +90,6 @@ soak-bitflip: $(bitflip_programs)
 	tests/crash/bitflip --every 1
 .PHONY: check-bitflip soak-bitflip
 
-EXTRA_DIST += \
-	tests/crash/seeded/bitflip_leaf_crc.patch \
-	tests/crash/seeded/bitflip_log_header.patch \
-	tests/crash/seeded/bitflip_mark_first.patch \
-	tests/crash/seeded/bitflip_run_crc.patch \
-	tests/crash/seeded/bitflip_second_meta.patch
 
 # Faults: every call of the seam and of malloc fails, in-process; and system
 # calls of the real programs, from outside.
@@ -132,3 +125,19 @@ soak-faults: btstore btstored $(fault_programs)
 		tests/crash/fault_sweep $(addprefix $(srcdir)/,$(fault_scripts))
 
 .PHONY: check-faults soak-faults
+
+proof_tests = tests/crash/fault_sweep $(srcdir)/tests/crash/fault_sweep_outside \
+	tests/crash/kill_loop tests/crash/bitflip $(srcdir)/tests/model/run_models \
+	tests/crash/serializability
+check-proof: btstore btstored $(fault_programs) $(kills_programs) $(bitflip_programs)
+	$(run_tests) $(proof_tests)
+
+# Bugs to plant, and who finds them: all kinds of tests.
+seeded_programs = tests/unit/test_meta tests/unit/test_recover tests/unit/test_space \
+	tests/process/snapshot_stress tests/process/salvage
+EXTRA_DIST += tests/crash/run_seeded tests/crash/seeded
+check-seeded: btstore btstored $(crash_programs) $(fault_programs) $(kills_programs) \
+	$(bitflip_programs) $(fuzz_programs) $(seeded_programs)
+	$(run_tests) --timeout 1200 $(srcdir)/tests/crash/run_seeded
+
+.PHONY: check-proof check-seeded
