@@ -11,7 +11,7 @@
 # nothing and needs no network.
 
 # For what, the Debian package, and how to tell that it is there: a command, a
-# pkg-config module, a file, or a module of Debian's python3.
+# pkg-config module, a file, the package itself, or a module of Debian's python3.
 packages='
 build gcc           command    gcc
 build libc6-dev     file       /usr/include/stdio.h
@@ -24,7 +24,7 @@ build libevent-dev  pkg-config libevent_core
 build liburcu-dev   pkg-config liburcu-bp
 test  check         pkg-config check
 test  clang         command    clang
-test  libclang-rt-14-dev file   /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a
+test  libclang-rt-14-dev package libclang-rt-14-dev
 test  python3       file       /usr/bin/python3
 test  python3-redis python     redis
 test  redis-tools   command    redis-cli
@@ -44,6 +44,7 @@ package_is_there() { # KIND NAME
     command) command -v "$2" ;;
     pkg-config) pkg-config --exists "$2" ;;
     file) [ -e "$2" ] ;;
+    package) dpkg -s "$2" ;;
     python) /usr/bin/python3 -c "import $2" ;;
     *) echo "dist/packages.sh: unknown kind $1" >&2; return 1 ;;
     esac >/dev/null 2>&1

@@ -443,6 +443,25 @@ static enum bts_status commit_finish(struct commit *commit, struct bts_error *er
     return commit_failed(commit, error);
 }
 
+/*
+ * Cuts off what lies behind the last page in use.  Both metas have the lower
+ * mark and are durable; a cut that a power cut undoes, or an error refuses,
+ * leaves the file longer than it need be, and no more.
+ */
+static void commit_cut_tail(const struct commit *commit)
+{
+    const struct meta *meta = &commit->checkpoint.meta;
+    struct file_identity identity;
+    uint64_t size = (uint64_t)meta->page_count * meta->page_size;
+    struct bts_error error;
+
+    if (store_files_are_mapped(&commit->files) ||
+        file_identify(&commit->files.data, &identity, NULL) != BTS_OK || identity.size <= size)
+        return;
+    if (file_truncate(&commit->files.data, size, &error) != BTS_OK)
+        commit_note(commit, "the free end of the file stays: %s", error.text);
+}
+
 enum bts_status commit_stop(struct commit *commit, struct bts_error *error)
 {
     enum bts_status status;
@@ -452,6 +471,8 @@ enum bts_status commit_stop(struct commit *commit, struct bts_error *error)
     if (status == BTS_OK)
         status = schedule_run_clean(commit, error);
     commit->serving = false;
+    if (status == BTS_OK)
+        commit_cut_tail(commit);
     if (status == BTS_OK)
         status = file_unlink(commit->files.system, commit->files.pending_path, error);
     if (status == BTS_OK)

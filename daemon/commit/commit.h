@@ -164,8 +164,9 @@ struct commit_stat commit_stat(const struct commit *commit);
 uint64_t commit_retained_bytes(const struct commit *commit, txnid_t txnid);
 
 /*
- * Clean stop: finishes what was taken, makes a checkpoint marked clean, and
- * removes the pending log.  On failure the log stays and the next start replays.
+ * Clean stop: finishes what was taken, makes a checkpoint marked clean, cuts
+ * the file behind its last page in use if nobody maps it, and removes the
+ * pending log.  On failure the log stays and the next start replays.
  */
 BTS_MUST_USE enum bts_status commit_stop(struct commit *commit, struct bts_error *error);
 

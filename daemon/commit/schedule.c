@@ -229,6 +229,9 @@ enum bts_status schedule_run_clean(struct commit *commit, struct bts_error *erro
     }
     if (status != BTS_OK)
         return status;
+    /* With this the end of the file is of no checkpoint: commit_stop may cut it off. */
+    if (!store_files_are_mapped(&commit->files))
+        checkpoint->next.page_count = space_mark_least(commit->space);
     schedule_board(commit);
     checkpoint->paced = false;
     checkpoint_run(checkpoint);

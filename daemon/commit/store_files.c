@@ -270,3 +270,13 @@ enum bts_status store_files_reader(const struct store_files *files, int *fd,
     file_close(&fresh);
     return status;
 }
+
+bool store_files_are_mapped(const struct store_files *files)
+{
+    struct flock lock = {.l_type = F_WRLCK,
+                         .l_whence = SEEK_SET,
+                         .l_start = (off_t)LOCK_READERS,
+                         .l_len = (off_t)LOCK_READERS_MAX};
+
+    return fcntl(files->data.fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}

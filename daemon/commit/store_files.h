@@ -53,6 +53,13 @@ void store_files_close(struct store_files *files);
 BTS_MUST_USE enum bts_status store_files_reader(const struct store_files *files, int *fd,
                                                 struct bts_error *error);
 
+/*
+ * Whether anybody may map the data file: each who does holds a lock on a byte
+ * of LOCK_READERS.  While our own lock stands and nobody is let in that can
+ * only change from true to false.
+ */
+bool store_files_are_mapped(const struct store_files *files);
+
 /* ---- create.c ----------------------------------------------------------- */
 
 /*

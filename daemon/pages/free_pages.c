@@ -167,3 +167,21 @@ bool space_claim_from_extent(struct space *space, pgno_t *pgno)
     space_clear_free(space, *pgno, 1);
     return true;
 }
+
+/* ---- the end of the file ------------------------------------------------------------ */
+
+pgno_t space_mark_least(const struct space *space)
+{
+    for (uint32_t g = space->group_count; g-- > 0;) {
+        const uint8_t *live = space->groups[g].live;
+        pgno_t first = g * space->group_pages;
+
+        for (pgno_t i = space->group_pages; i-- > 0;) {
+            if (live[i / 8] == 0)
+                i &= ~(pgno_t)7; /* none of these eight */
+            else if (space_bit_get(live, i) && !space_map_is_fixed(first + i, space->page_size))
+                return first + i + 1;
+        }
+    }
+    return SPACE_FIXED_MIN;
+}

@@ -65,7 +65,7 @@ static enum bts_status ensure_groups(struct space *space, uint64_t page_count,
     }
     while (space->group_count < wanted) {
         struct space_group *group = &space->groups[space->group_count];
-        pgno_t fixed = space->group_count == 0 ? 4 : 2;
+        pgno_t fixed = space->group_count == 0 ? SPACE_FIXED_MIN : 2;
 
         memset(group, 0, sizeof *group);
         group->live = calloc(4, bytes);

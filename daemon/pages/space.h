@@ -107,6 +107,9 @@ void space_reclaim(struct space *space, const struct horizon *horizon);
 /* Pages [0, page_count) may be in use: the high-water mark, unpublished claims included. */
 pgno_t space_page_count(const struct space *space);
 
+/* The lowest mark that the newest published state can do with: no page from it on is live. */
+pgno_t space_mark_least(const struct space *space);
+
 /* ---- checkpoint ----------------------------------------------------------------------- */
 
 /*

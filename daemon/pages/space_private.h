@@ -13,6 +13,9 @@
 /* Groups that may be unpublished at once: one at work, the others in the log. */
 #define SPACE_GROUPS_MAX 8u
 
+/* The metas and the maps of group 0: every file has them. */
+#define SPACE_FIXED_MIN 4u
+
 /* Young free pages kept for immediate reuse: 16 MiB of 4 KiB pages. */
 #define SPACE_HOT_MAX 4096u
 

@@ -62,8 +62,9 @@ static int faulty_fallocate(void *context, int fd, int mode, off_t offset, off_t
 
 static int faulty_truncate(void *context, int fd, off_t size)
 {
-    (void)context;
-    return real()->truncate(NULL, fd, size);
+    int fault = fault_of(context, FAULT_CUT);
+
+    return fault != 0 ? -fault : real()->truncate(NULL, fd, size);
 }
 
 static int faulty_sync(void *context, int fd)

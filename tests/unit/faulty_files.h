@@ -15,6 +15,7 @@ enum fault_kind {
     FAULT_WRITE,
     FAULT_SYNC,
     FAULT_GROW,
+    FAULT_CUT,
     FAULT_OPEN,
     FAULT_KINDS,
 };

@@ -65,59 +65,6 @@ START_TEST(a_full_log_makes_checkpoints_and_stays_small)
 }
 END_TEST
 
-START_TEST(a_stop_leaves_one_file_and_starts_again)
-{
-    struct stat st;
-
-    engine_init_and_start(&engine, _i != 0);
-    for (int round = 0; round < 3; round++) {
-        engine_load(&engine, 300, 8);
-        engine_stop(&engine);
-        ck_assert_int_ne(stat(engine.pending_path, &st), 0);
-        engine_start(&engine);
-        engine_check(&engine);
-        engine_check_checkpoint(&engine);
-    }
-    engine_stop(&engine);
-    engine_start(&engine);
-    engine_stop(&engine); /* nothing happened in between */
-    engine_start(&engine);
-    engine_check(&engine);
-    engine_fini(&engine);
-}
-END_TEST
-
-START_TEST(a_stop_finishes_what_was_taken)
-{
-    struct commit_request requests[40];
-    struct batch batches[40];
-    struct commit_request *list;
-    unsigned count = 0;
-
-    engine_init_and_start(&engine, _i != 0);
-    memset(requests, 0, sizeof(requests));
-    for (uint32_t i = 0; i < 40; i++) {
-        engine.model[i] = i + 1;
-        engine_batch(&batches[i], i, i + 1);
-        requests[i].batch = batch_bytes(&batches[i], &requests[i].size);
-    }
-    for (uint32_t i = 0; i < 40; i++)
-        commit_take(engine.commit, &requests[i]);
-    ck_assert_int_eq(commit_stop(engine.commit, NULL), BTS_OK);
-    for (list = commit_collect(engine.commit); list != NULL; list = list->next) {
-        ck_assert_int_eq(list->status, BTS_OK);
-        count++;
-    }
-    ck_assert_uint_eq(count, 40);
-    engine_kill(&engine);
-    engine_start(&engine);
-    engine_check(&engine);
-    for (uint32_t i = 0; i < 40; i++)
-        batch_fini(&batches[i]);
-    engine_fini(&engine);
-}
-END_TEST
-
 /* ---- refusals ----------------------------------------------------------- */
 
 START_TEST(a_refused_batch_leaves_no_trace)
@@ -496,7 +443,6 @@ int main(void)
     ENGINE_CASE(suite, 2, a_new_store_has_an_empty_default_bucket,
                 what_was_committed_survives_a_kill, groups_of_many_survive_a_kill,
                 a_full_log_makes_checkpoints_and_stays_small,
-                a_stop_leaves_one_file_and_starts_again, a_stop_finishes_what_was_taken,
                 a_refused_batch_leaves_no_trace, bytes_that_are_no_batch_are_refused,
                 requests_of_a_group_see_those_before_them,
                 a_batch_that_only_reads_needs_no_frame, a_pinned_snapshot_stays_as_it_was,
