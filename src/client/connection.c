@@ -324,13 +324,12 @@ bool connection_is_alive(const struct connection *connection)
 enum bts_status connection_reply(struct connection *connection, const char **reply,
                                  size_t *reply_size, struct bts_error *error)
 {
-    const char *data = connection->data + connection->taken;
-
     *reply = NULL;
     *reply_size = 0;
     if (connection->size == connection->taken) {
         return BTS_OK;
     }
+    const char *data = connection->data + connection->taken;
     switch (resp_reply_size(data, connection->size - connection->taken, reply_size)) {
     case RESP_OK:
         *reply = data;

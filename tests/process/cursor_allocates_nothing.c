@@ -11,7 +11,7 @@
 
 static _Atomic unsigned long allocations;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if BTS_SANITIZER
 
 /* The sanitizers' allocators report to a hook. */
 int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void *, size_t),

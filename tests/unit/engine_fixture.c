@@ -3,6 +3,7 @@
 #include "engine_fixture.h"
 #include "unit.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "commit/commit_private.h"
+#include "format/locks.h"
 #include "format/space_map.h"
 #include "read/bucket.h"
 #include "read/cursor.h"
@@ -140,6 +142,19 @@ void engine_stop(struct engine *engine)
 
     ck_assert_msg(commit_stop(engine->commit, &error) == BTS_OK, "%s", error.text);
     engine_kill(engine);
+}
+
+int engine_open_reader(const struct engine *engine)
+{
+    struct flock lock = {.l_type = F_RDLCK,
+                         .l_whence = SEEK_SET,
+                         .l_start = (off_t)(LOCK_READERS + 7),
+                         .l_len = 1};
+    int reader = open(engine->path, O_RDONLY | O_CLOEXEC);
+
+    ck_assert_int_ge(reader, 0);
+    ck_assert_int_eq(fcntl(reader, F_OFD_SETLK, &lock), 0);
+    return reader;
 }
 
 uint64_t engine_random(struct engine *engine, uint64_t below)

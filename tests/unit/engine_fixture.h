@@ -60,6 +60,9 @@ void engine_kill(struct engine *engine);
 void engine_power_cut(struct engine *engine);
 void engine_stop(struct engine *engine);
 
+/* A descriptor that tells daemons of a reader which maps the file; close() it. */
+int engine_open_reader(const struct engine *engine);
+
 uint64_t engine_random(struct engine *engine, uint64_t below);
 
 /* Value of key `index` in version `version`, up to 20,000 bytes: its size. */

@@ -7,13 +7,11 @@
 #include "unit.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "commit/commit_private.h"
-#include "format/locks.h"
 
 static struct engine engine;
 
@@ -134,18 +132,12 @@ END_TEST
 
 START_TEST(a_file_that_somebody_maps_is_not_cut)
 {
-    struct flock lock = {.l_type = F_RDLCK,
-                         .l_whence = SEEK_SET,
-                         .l_start = (off_t)(LOCK_READERS + 7),
-                         .l_len = 1};
     uint64_t full;
     int reader;
 
     engine_init_and_start(&engine, _i != 0);
     full = fill_and_empty();
-    reader = open(engine.path, O_RDONLY | O_CLOEXEC);
-    ck_assert_int_ge(reader, 0);
-    ck_assert_int_eq(fcntl(reader, F_OFD_SETLK, &lock), 0);
+    reader = engine_open_reader(&engine);
     engine_stop(&engine);
     ck_assert_uint_ge(file_size(), full);
     engine_start(&engine);
