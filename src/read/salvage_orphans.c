@@ -145,12 +145,13 @@ static enum bts_status salvage_orphans_leaves(struct salvage_orphans *orphans,
     struct salvage_bucket *bucket = &salvage->bucket[orphans->at];
     size_t first;
     size_t count = salvage_scan_bucket(orphans->scan, bucket->id, &first);
-    const struct salvage_page *found = orphans->scan->page + first;
+    const struct salvage_page *found;
     enum bts_status status;
 
     if (count == 0 || !salvage_ranges_have_keys(&bucket->ranges)) {
         return BTS_OK;
     }
+    found = orphans->scan->page + first;
     status = salvage->sink->bucket(salvage->sink->context, bucket, error);
     orphans->uses_cover = !found[count - 1].is_live; /* those are the last */
     for (size_t i = 0; i < count && status == BTS_OK; i++) {

@@ -81,7 +81,8 @@ struct options {
 
 struct story {
     uint64_t seed;
-    unsigned length;
+    unsigned length;               /* commits of three lives alike */
+    unsigned more;                 /* and of the last: all segments of the log are used again */
     unsigned most;                 /* requests at once */
     unsigned checkpoint_each;
     size_t page_size;
@@ -91,10 +92,12 @@ struct story {
 static struct story story_of(uint64_t seed, const struct options *options)
 {
     uint64_t drawn = disk_mix(seed);
+    bool wraps = seed % 4 == 1;
 
     return (struct story){.seed = seed,
                           .length = options->length + (unsigned)(drawn % 12),
-                          .most = 1 + (unsigned)(drawn >> 8) % 4,
+                          .more = wraps ? options->length : 0,
+                          .most = wraps ? 1 : 1 + (unsigned)(drawn >> 8) % 4,
                           .checkpoint_each = 5 + (unsigned)(drawn >> 16) % 12,
                           .page_size = seed % 6 == 5 ? 16384 : 4096,
                           .threads = seed % 3 == 2};
@@ -129,7 +132,7 @@ static bool tell_lives(struct run *run, const struct file_system *system,
         !live(run, system, story, oracle, 2 * third))
         return false;
     run_kill(run);
-    return live(run, system, story, oracle, story->length) && stop(run);
+    return live(run, system, story, oracle, story->length + story->more) && stop(run);
 }
 
 /* The daemon ended, as it should; the next one sees what the disk may not have. */
