@@ -28,24 +28,15 @@ include tests/model/local.mk
 include tests/coverage/local.mk
 include tests/machine/local.mk
 
-if HAVE_CHECK
-check_PROGRAMS += $(unit_programs)
-else
-EXTRA_PROGRAMS += $(unit_programs)
-endif
-if PROCESS_TESTS
-check_PROGRAMS += $(process_programs)
-else
-EXTRA_PROGRAMS += $(process_programs)
-endif
-EXTRA_PROGRAMS += $(crash_programs) $(fuzz_programs)
+EXTRA_PROGRAMS += $(unit_programs) $(process_programs) $(crash_programs) $(fuzz_programs)
 CLEANFILES += $(unit_programs) $(process_programs) $(crash_programs) $(fuzz_programs)
 EXTRA_DIST += tests/run tests/run_selftest tests/unit/unit.h \
 	$(process_scripts) $(lint_scripts)
 
 # Scripts live in the source tree, programs in the build tree.
 unit_tests = $(srcdir)/tests/run_selftest $(unit_programs)
-process_tests = $(process_programs) $(addprefix $(srcdir)/,$(process_scripts))
+# The scripts take longest, so they begin.
+process_tests = $(addprefix $(srcdir)/,$(process_scripts)) $(process_programs)
 lint_tests = $(addprefix $(srcdir)/,$(lint_scripts))
 
 if SANITIZER
@@ -56,7 +47,11 @@ endif
 AM_CPPFLAGS += -DBTS_SANITIZER=$(bts_sanitizer)
 
 run_tests = @BTS_SRCDIR='$(abs_top_srcdir)' BTS_BUILDDIR='$(abs_top_builddir)' \
-	BTS_SANITIZER=$(bts_sanitizer) $(SHELL) $(srcdir)/tests/run --only '$(ONLY)'
+	BTS_SANITIZER=$(bts_sanitizer) $(SHELL) $(srcdir)/tests/run --only '$(ONLY)' --except '$(EXCEPT)'
+
+# Of some programs, those that ONLY and EXCEPT leave.
+wanted = $(filter-out $(addprefix %/,$(EXCEPT)),\
+	$(if $(ONLY),$(filter $(addprefix %/,$(ONLY)),$(1)),$(1)))
 
 if HAVE_CHECK
 need_check =
@@ -68,20 +63,21 @@ say-what-is-missing:
 endif
 
 if PROCESS_TESTS
-check-local: $(need_check)
-	$(run_tests) $(unit_tests) $(process_tests)
+check-local: check-unit check-process
 else
-check-local: $(need_check)
-	$(run_tests) $(unit_tests)
+check-local: check-unit
 endif
 
 # All products and all test programs, for a build that is tested later.
 everything: all $(need_check) $(unit_programs) $(process_programs) $(crash_programs) $(fuzz_programs)
+# Of these what unit and process tests need.
+testable: btstore btstored $(need_check) $(unit_programs) $(process_programs)
 
-check-unit: $(need_check) $(unit_programs)
+check-unit: $(need_check) $(call wanted,$(unit_programs))
 	$(run_tests) $(unit_tests)
 
-check-process: btstore btstored $(process_programs)
+check-process: btstore btstored $(call wanted,$(process_programs)) \
+	$(if $(call wanted,tests/process/main_job),$(main_job_needs))
 	$(run_tests) $(process_tests)
 
 check-fuzz: $(fuzz_programs)
@@ -90,4 +86,4 @@ check-fuzz: $(fuzz_programs)
 lint: libbtstore.la
 	$(run_tests) $(lint_tests)
 
-.PHONY: everything check-unit check-process check-fuzz lint say-what-is-missing
+.PHONY: everything testable check-unit check-process check-fuzz lint say-what-is-missing

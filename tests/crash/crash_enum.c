@@ -21,10 +21,10 @@
  * A story follows from its seed, but for those whose engine has threads (they
  * are told with the seed, too, but the order of their syncs is the machine's).
  *
- *   crash_enum [--images N] [--seed FIRST] [--stories N] [--workers N]
+ *   crash_enum [--images N] [--seed FIRST] [--stories N] [--workers N] [--first]
  *
  * tells stories until N distinct images were recovered (BTS_CRASH_IMAGES, else
- * half a million), or N stories told.
+ * half a million), or N stories told; with --first, until the first bad image.
  */
 #include "cuts.h"
 #include "kept_maps.h"
@@ -75,6 +75,7 @@ struct options {
     unsigned nested_each;
     unsigned length;               /* commits of a story */
     unsigned failures;             /* tellings with a failed sync */
+    bool first;                    /* the first bad image is enough */
 };
 
 /* ---- a story ------------------------------------------------------------ */
@@ -235,13 +236,15 @@ static void tell_story(const char *folder, uint64_t seed, const struct options *
     cuts_init(&nested, scratch, &oracle, &findings->nested, 2, options->torn / 4, seed);
     cuts.story = nested.story = name;
     cuts.nested = &nested;
+    cuts.first = nested.first = options->first;
     cuts.nested_each = options->nested_each;
     cuts.run.page_size = nested.run.page_size = story.page_size;
     kept_maps_enable(true);
     syncs = tell(folder, &story, &cuts, &oracle, 0);
     cuts_fini(&nested);
     cuts_fini(&cuts);
-    tell_with_failures(folder, &story, &oracle, findings, syncs, options);
+    if (!options->first || cut_counts_bad(&findings->story) == 0)
+        tell_with_failures(folder, &story, &oracle, findings, syncs, options);
     kept_maps_enable(false);
     findings->stories++;
 }
@@ -392,6 +395,7 @@ static struct options parse(int argc, char **argv)
                                           {"seed", required_argument, NULL, 's'},
                                           {"stories", required_argument, NULL, 'n'},
                                           {"workers", required_argument, NULL, 'w'},
+                                          {"first", no_argument, NULL, 'f'},
                                           {NULL, 0, NULL, 0}};
     const char *sanitizer = getenv("BTS_SANITIZER");
     const char *images = getenv("BTS_CRASH_IMAGES");
@@ -416,6 +420,7 @@ static struct options parse(int argc, char **argv)
         case 's': options.seed = strtoull(optarg, NULL, 10); break;
         case 'n': options.stories = strtoull(optarg, NULL, 10); break;
         case 'w': options.workers = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'f': options.first = true; break;
         default: exit(2);
         }
     }

@@ -149,16 +149,22 @@ static void remember(struct cuts *cuts, unsigned due)
 
 /* ---- one image ---------------------------------------------------------- */
 
+uint64_t cut_counts_bad(const struct cut_counts *counts)
+{
+    uint64_t bad = 0;
+
+    for (unsigned i = RUN_SOUND + 1; i < RUN_VERDICTS; i++)
+        bad += counts->verdicts[i];
+    return bad;
+}
+
 static void report(struct cuts *cuts, enum run_verdict verdict, const struct bts_error *why,
                    const char *what, size_t which, size_t count)
 {
     struct cut_counts *counts = cuts->counts;
-    uint64_t bad = 0;
 
     counts->verdicts[verdict]++;
-    for (unsigned i = RUN_SOUND + 1; i < RUN_VERDICTS; i++)
-        bad += counts->verdicts[i];
-    if (verdict != RUN_SOUND && bad == 1)
+    if (verdict != RUN_SOUND && cut_counts_bad(counts) == 1)
         err_set(&counts->first, BTS_DAMAGED, "%s: %s %zu of %zu in doubt: %.300s", cuts->story,
                 what, which, count, why->text);
 }
@@ -217,6 +223,8 @@ static void check_image(struct cuts *cuts, enum cut_kind kind, size_t which, siz
     /* The same bytes again, but more has been acknowledged since: that is another question. */
     unsigned due = atomic_load_explicit(&cuts->oracle->acknowledged, memory_order_acquire);
 
+    if (cuts->first && cut_counts_bad(cuts->counts) > 0)
+        return;
     cuts->counts->built++;
     if (!hash_set_add(&cuts->images, image_hash(cuts->image) ^ disk_mix(due)) ||
         is_known(cuts, due))

@@ -85,6 +85,7 @@ struct cuts {
     unsigned nested_turn;
     unsigned samples;              /* of each kind, when there are many operations */
     unsigned torn;                 /* ways to tear one write */
+    bool first;                    /* nothing is looked at once an image was bad */
     unsigned long from_sync;       /* earlier ones were cut before */
     uint64_t random;
     struct image *image;
@@ -95,6 +96,9 @@ struct cuts {
     struct scratch scratch;
     struct recorder *followed;     /* the one that scratch follows; NULL: none yet */
 };
+
+/* How many images were not sound. */
+uint64_t cut_counts_bad(const struct cut_counts *counts);
 
 /* `oracle` and `counts` must outlive it. */
 void cuts_init(struct cuts *cuts, const char *directory, struct oracle *oracle,

@@ -12,8 +12,10 @@
  * on.  And with the engine's threads, where the n-th call is not always the
  * same one, for some calls of each function.
  *
- *   fault_sweep [--all] [FUNCTION]...          open close pread pwritev fallocate truncate sync
- *                                              sync_range unlink sync_directory malloc
+ *   fault_sweep [--all] [--first] [FUNCTION]...
+ *
+ * FUNCTION is open close pread pwritev fallocate truncate sync sync_range unlink
+ * sync_directory or malloc; with --first the first one that goes wrong ends it.
  */
 #include "fault_story.h"
 
@@ -58,6 +60,7 @@ static struct {
     bool all;
     bool slow;             /* under a sanitizer */
     bool asked[FAULTS_FUNCTIONS];
+    bool first; /* the first wrong one is enough */
     unsigned shown;
 } sweep;
 
@@ -98,6 +101,8 @@ static void sweep_one(enum fault_function function, unsigned long call, int erro
     if (!good && sweep.shown++ < SHOWN_MAX)
         printf("%s%s: %s\n", faults_describe(&sweep.plan), story->threads ? ", with threads" : "",
                story->wrong.text);
+    if (!good && sweep.first)
+        exit(1);
 }
 
 static void sweep_call(enum fault_function function, unsigned long call, struct tally *tally)
@@ -190,8 +195,11 @@ static bool sweep_take_arguments(int argc, char **argv)
     sweep.slow = sanitizer != NULL && sanitizer[0] == '1';
     sweep.all = getenv("BTS_FAULTS_ALL") != NULL;
     for (int i = 1; i < argc; i++) {
-        bool known = strcmp(argv[i], "--all") == 0;
-        sweep.all = sweep.all || known;
+        bool all = strcmp(argv[i], "--all") == 0;
+        bool first = strcmp(argv[i], "--first") == 0;
+        bool known = all || first;
+        sweep.all = sweep.all || all;
+        sweep.first = sweep.first || first;
         for (enum fault_function f = 0; f < FAULTS_FUNCTIONS; f++) {
             if (strcmp(argv[i], faults_function_name(f)) == 0)
                 known = any = sweep.asked[f] = true;

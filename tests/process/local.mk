@@ -74,7 +74,7 @@ tests_process_snapshot_stress_LDADD = $(commit_libs)
 
 # The main job of the README, on real data.
 process_scripts += tests/process/main_job
-check-process: doc/examples/packages/packages
+main_job_needs = doc/examples/packages/packages
 
 process_scripts += tests/process/command_line
 
