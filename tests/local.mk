@@ -80,10 +80,16 @@ check-process: btstore btstored $(call wanted,$(process_programs)) \
 	$(if $(call wanted,tests/process/main_job),$(main_job_needs))
 	$(run_tests) $(process_tests)
 
+# All of that and the proofs in one go, so that no processor waits for the last of each.
+check-tests: btstore btstored $(need_check) $(call wanted,$(unit_programs)) \
+		$(call wanted,$(process_programs)) $(call wanted,$(proof_programs)) \
+		$(if $(call wanted,tests/process/main_job),$(main_job_needs))
+	$(run_tests) $(proof_tests) $(process_tests) $(unit_tests)
+
 check-fuzz: $(fuzz_programs)
 	$(run_tests) $(fuzz_programs)
 
 lint: libbtstore.la
 	$(run_tests) $(lint_tests)
 
-.PHONY: everything testable check-unit check-process check-fuzz lint say-what-is-missing
+.PHONY: everything testable check-tests check-unit check-process check-fuzz lint say-what-is-missing

@@ -242,6 +242,12 @@ static enum bts_status split_lead_to(struct edit_path *path, pgno_t pgno, struct
     return status;
 }
 
+static enum bts_status split_refuse(const struct edit_path *path, struct bts_error *error)
+{
+    return err_set(error, BTS_DAMAGED, "bucket %u: the keys of a leaf are in no order; "
+                   "run btstore check", path->tree->record.id);
+}
+
 /* Gives the entry, which comes before or behind its whole leaf, a leaf of its own. */
 static enum bts_status split_off(struct edit_path *path, const struct edit_entry *entry,
                                  struct bts_error *error)
@@ -249,12 +255,17 @@ static enum bts_status split_off(struct edit_path *path, const struct edit_entry
     const struct edit_step *leaf = edit_leaf(path);
     bool before = leaf->index == 0;
     struct leaf_entry near = leaf_entry_at(leaf->page, before ? 0 : leaf->index - 1);
+    int order = bytes_compare(entry->key, entry->key_size, near.key, near.key_size);
     const void *separator = before ? near.key : entry->key; /* in a leaf, which stays */
     struct page_header *own;
-    enum bts_status status = edit_new_page(path->tree, 0, &own, error);
+    enum bts_status status;
     pgno_t right;
     size_t size;
 
+    if (before ? order >= 0 : order <= 0) {
+        return split_refuse(path, error);
+    }
+    status = edit_new_page(path->tree, 0, &own, error);
     if (status != BTS_OK) {
         return status;
     }
@@ -397,8 +408,7 @@ static enum bts_status split_halves(struct edit_path *path, struct page_header *
     spread_begin(&spread, path->page_size, entry);
     spread_add(&spread, leaf, (int)edit_leaf(path)->index);
     if (!spread_plan(&spread, 2)) {
-        return err_set(error, BTS_DAMAGED, "bucket %u: the keys of a leaf are in no order; "
-                       "run btstore check", path->tree->record.id);
+        return split_refuse(path, error);
     }
     separator = spread_separator(&spread, 0);
     spread_fill(&spread, 0, leaf);
