@@ -62,8 +62,16 @@ say-what-is-missing:
 	@exit 1
 endif
 
+# What has to be built for the tests that are wanted.
+unit_needs = $(need_check) $(call wanted,$(unit_programs))
+process_needs = btstore btstored $(call wanted,$(process_programs)) \
+	$(if $(call wanted,tests/process/main_job),doc/examples/packages/packages)
+proof_needs = btstore btstored $(call wanted,$(proof_programs)) \
+	$(if $(call wanted,tests/crash/fault_sweep_outside),tests/crash/fault_client)
+
 if PROCESS_TESTS
-check-local: check-unit check-process
+check-local: $(unit_needs) $(process_needs)
+	$(run_tests) $(unit_tests) $(process_tests)
 else
 check-local: check-unit
 endif
@@ -73,17 +81,14 @@ everything: all $(need_check) $(unit_programs) $(process_programs) $(crash_progr
 # Of these what unit and process tests need.
 testable: btstore btstored $(need_check) $(unit_programs) $(process_programs)
 
-check-unit: $(need_check) $(call wanted,$(unit_programs))
+check-unit: $(unit_needs)
 	$(run_tests) $(unit_tests)
 
-check-process: btstore btstored $(call wanted,$(process_programs)) \
-	$(if $(call wanted,tests/process/main_job),$(main_job_needs))
+check-process: $(process_needs)
 	$(run_tests) $(process_tests)
 
 # All of that and the proofs in one go, so that no processor waits for the last of each.
-check-tests: btstore btstored $(need_check) $(call wanted,$(unit_programs)) \
-		$(call wanted,$(process_programs)) $(call wanted,$(proof_programs)) \
-		$(if $(call wanted,tests/process/main_job),$(main_job_needs))
+check-tests: $(unit_needs) $(process_needs) $(proof_needs)
 	$(run_tests) $(proof_tests) $(process_tests) $(unit_tests)
 
 check-fuzz: $(fuzz_programs)
@@ -92,4 +97,5 @@ check-fuzz: $(fuzz_programs)
 lint: libbtstore.la
 	$(run_tests) $(lint_tests)
 
-.PHONY: everything testable check-tests check-unit check-process check-fuzz lint say-what-is-missing
+.PHONY: everything testable check-tests check-unit check-process check-fuzz lint \
+	say-what-is-missing

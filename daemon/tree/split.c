@@ -255,14 +255,15 @@ static enum bts_status split_off(struct edit_path *path, const struct edit_entry
     const struct edit_step *leaf = edit_leaf(path);
     bool before = leaf->index == 0;
     struct leaf_entry near = leaf_entry_at(leaf->page, before ? 0 : leaf->index - 1);
-    int order = bytes_compare(entry->key, entry->key_size, near.key, near.key_size);
-    const void *separator = before ? near.key : entry->key; /* in a leaf, which stays */
+    struct bts_bytes mine = {entry->key, entry->key_size};
+    struct bts_bytes theirs = {near.key, near.key_size};
+    struct bts_bytes last = before ? mine : theirs;  /* of the left leaf */
+    struct bts_bytes first = before ? theirs : mine; /* of the right one, and it stays there */
     struct page_header *own;
     enum bts_status status;
     pgno_t right;
-    size_t size;
 
-    if (before ? order >= 0 : order <= 0) {
+    if (bytes_compare(last.data, last.size, first.data, first.size) >= 0) {
         return split_refuse(path, error);
     }
     status = edit_new_page(path->tree, 0, &own, error);
@@ -272,9 +273,6 @@ static enum bts_status split_off(struct edit_path *path, const struct edit_entry
     if (!edit_insert(own, path->page_size, 0, entry)) {
         assert(!"an empty leaf has room for any entry");
     }
-    size = before
-               ? inner_shortest_separator(entry->key, entry->key_size, near.key, near.key_size)
-               : inner_shortest_separator(near.key, near.key_size, entry->key, entry->key_size);
     right = before ? leaf->page->pgno : own->pgno;
     if (before) {
         status = split_lead_to(path, own->pgno, error);
@@ -282,8 +280,9 @@ static enum bts_status split_off(struct edit_path *path, const struct edit_entry
     if (status != BTS_OK) {
         return status;
     }
-    return split_add_neighbour(path, path->depth - 1, split_place(path), separator, size, right,
-                               error);
+    first.size = inner_shortest_separator(last.data, last.size, first.data, first.size);
+    return split_add_neighbour(path, path->depth - 1, split_place(path), first.data, first.size,
+                               right, error);
 }
 
 /* The sibling with more room; *left: which one it is.  The leaf is not the root. */

@@ -194,6 +194,12 @@ static unsigned long tell(const char *folder, const struct story *story, struct 
     return syncs;
 }
 
+static uint64_t bad_of(const struct findings *findings)
+{
+    return cut_counts_bad(&findings->story) + cut_counts_bad(&findings->nested) +
+           cut_counts_bad(&findings->failed);
+}
+
 static void tell_with_failures(const char *folder, const struct story *story,
                                struct oracle *oracle, struct findings *findings,
                                unsigned long syncs, const struct options *options)
@@ -243,7 +249,7 @@ static void tell_story(const char *folder, uint64_t seed, const struct options *
     syncs = tell(folder, &story, &cuts, &oracle, 0);
     cuts_fini(&nested);
     cuts_fini(&cuts);
-    if (!options->first || cut_counts_bad(&findings->story) == 0)
+    if (!options->first || bad_of(findings) == 0)
         tell_with_failures(folder, &story, &oracle, findings, syncs, options);
     kept_maps_enable(false);
     findings->stories++;
@@ -285,7 +291,7 @@ static void work(const char *folder, const struct options *options, struct board
     while (atomic_load(&board->distinct) < options->images) {
         uint64_t seed = atomic_fetch_add(&board->next_seed, 1);
         uint64_t before = distinct_of(findings);
-        if (seed - options->seed >= options->stories)
+        if (seed - options->seed >= options->stories || (options->first && bad_of(findings) > 0))
             break;
         findings->at_work = seed;
         tell_story(folder, seed, options, findings);

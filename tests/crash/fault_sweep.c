@@ -83,6 +83,8 @@ static void sweep_one(enum fault_function function, unsigned long call, int erro
     struct story *story = &sweep.story;
     bool good;
 
+    if (sweep.first && sweep.shown > 0)
+        return;
     sweep.plan = (struct fault_plan){
         .function = function, .call = call, .error = error, .stays = stays};
     good = story_tell(story, &sweep.plan);
@@ -101,8 +103,6 @@ static void sweep_one(enum fault_function function, unsigned long call, int erro
     if (!good && sweep.shown++ < SHOWN_MAX)
         printf("%s%s: %s\n", faults_describe(&sweep.plan), story->threads ? ", with threads" : "",
                story->wrong.text);
-    if (!good && sweep.first)
-        exit(1);
 }
 
 static void sweep_call(enum fault_function function, unsigned long call, struct tally *tally)

@@ -74,7 +74,6 @@ tests_process_snapshot_stress_LDADD = $(commit_libs)
 
 # The main job of the README, on real data.
 process_scripts += tests/process/main_job
-main_job_needs = doc/examples/packages/packages
 
 process_scripts += tests/process/command_line
 
