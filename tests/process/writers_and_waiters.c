@@ -16,6 +16,7 @@
 
 #define KILLS 10
 #define KILLS_REDUCED 3
+#define PAUSE_MAX_US 5000u /* from no pause before the kill to nearly this one, by equal steps */
 #define UNDER_WAY 100
 
 static struct harness harness;
@@ -47,7 +48,8 @@ static bool number_is_there(struct bts_store *store, unsigned number)
 }
 
 /* Submits, has the daemon killed in the middle, and accounts for every ticket. */
-static void kill_under_commits(struct bts_store *store, unsigned round, unsigned counts[3])
+static void kill_under_commits(struct bts_store *store, unsigned round, uint64_t pause_us,
+                               unsigned counts[3])
 {
     uint64_t tickets[UNDER_WAY];
     bool acknowledged[UNDER_WAY] = {false};
@@ -58,7 +60,7 @@ static void kill_under_commits(struct bts_store *store, unsigned round, unsigned
     HARNESS_OK(bts_batch_create(&batch, &error), &error);
     for (unsigned i = 0; i < UNDER_WAY; i++) {
         if (i == UNDER_WAY / 2) {
-            harness_sleep_us(round * 500); /* the later, the more of them are answered */
+            harness_sleep_us(pause_us); /* the longer, the more of them are answered */
             harness_kill(&harness);
         }
         tickets[i] = submit_number(store, batch, first + i);
@@ -161,6 +163,7 @@ static void waiters_are_woken(struct bts_store *store)
 
 int main(void)
 {
+    unsigned rounds = harness_count(KILLS, KILLS_REDUCED);
     unsigned counts[3] = {0, 0, 0};
     struct bts_store *store;
 
@@ -169,8 +172,8 @@ int main(void)
     harness_start(&harness, NULL);
     store = harness_open(&harness);
     waiters_are_woken(store);
-    for (unsigned round = 0; round < harness_count(KILLS, KILLS_REDUCED); round++) {
-        kill_under_commits(store, round, counts);
+    for (unsigned round = 0; round < rounds; round++) {
+        kill_under_commits(store, round, round * PAUSE_MAX_US / rounds, counts);
     }
     printf("# of the commits under way at a kill %u were committed, %u unknown, %u not sent\n",
            counts[0], counts[1], counts[2]);
