@@ -48,6 +48,7 @@ struct cli {
  */
 
 int cmd_get(struct cli *cli);
+int cmd_load(struct cli *cli);
 int cmd_put(struct cli *cli);
 int cmd_del(struct cli *cli);
 int cmd_del_check(const struct cli *cli);
@@ -87,6 +88,12 @@ void cli_bytes_free(const struct cli *cli, struct bts_bytes bytes);
 
 /* All of stdin; the caller frees.  False: errno says why. */
 bool cli_read_stdin(char **data, size_t *size);
+
+/*
+ * The bytes that cli_print made `size` bytes of text of, decoded in place:
+ * --hex digits, else \t \n \r \\ and \xNN.  False: it is no such text.
+ */
+bool cli_parse(const struct cli *cli, char *text, size_t size, struct bts_bytes *bytes);
 
 /*
  * Prints bytes the way the options ask: --hex in hexadecimal, --raw as they

@@ -80,6 +80,22 @@ static const struct command commands[] = {
                 "    btstore app.bts scan --reverse --limit 1        (the last entry)\n",
     },
     {
+        .name = "load",
+        .run = cmd_load,
+        .use = COMMAND_USES_NEW,
+        .takes = TAKES_BUCKET | TAKES_HEX,
+        .usage = "<FILE",
+        .summary = "store many entries, from lines as scan prints them",
+        .help = "One line each: key, tab, value; in both, \\t \\n \\r \\\\ and \\xNN stand for those\n"
+                "bytes, or with --hex all is hexadecimal digits.  Sorted input is fastest.  The\n"
+                "bucket is created if it is missing.  Each 10,000 lines, or 1 MiB, are one\n"
+                "transaction; all are durable in the end.  At a line that is wrong it stops, and\n"
+                "says how many entries before it are in the store.\n"
+                "\n"
+                "    btstore app.bts load -b users <users.tsv\n"
+                "    btstore old.bts scan --hex -b users | btstore new.bts load --hex -b users\n",
+    },
+    {
         .name = "buckets",
         .run = cmd_buckets,
         .use = COMMAND_USES_OLD,

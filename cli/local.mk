@@ -9,6 +9,7 @@ btstore_SOURCES = cli/main.c cli/cli.h cli/text.c cli/commands.c cli/commands.h 
 	cli/cmd_checkpoint.c \
 	cli/cmd_del.c \
 	cli/cmd_get.c \
+	cli/cmd_load.c \
 	cli/cmd_put.c \
 	cli/cmd_readers.c \
 	cli/cmd_salvage.c \

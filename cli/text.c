@@ -22,28 +22,37 @@ static int text_hex_digit(char c)
     return digit != NULL ? (int)(digit - digits) : -1;
 }
 
+/* Digits into half as many bytes; they may be at the same place. */
+static bool text_decode_hex(const char *text, size_t size, char *decoded)
+{
+    if (size % 2 != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i += 2) {
+        int high = text_hex_digit(text[i]);
+        int low = text_hex_digit(text[i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        decoded[i / 2] = (char)(high << 4 | low);
+    }
+    return true;
+}
+
 bool cli_bytes(const struct cli *cli, const char *text, struct bts_bytes *bytes)
 {
     size_t length = strlen(text);
-    unsigned char *decoded;
+    char *decoded;
 
     if (!cli->is_hex) {
         *bytes = (struct bts_bytes){text, length};
         return true;
     }
     *bytes = (struct bts_bytes){NULL, 0};
-    decoded = length % 2 == 0 ? malloc(length / 2 + 1) : NULL;
-    if (decoded == NULL) {
+    decoded = malloc(length / 2 + 1);
+    if (decoded == NULL || !text_decode_hex(text, length, decoded)) {
+        free(decoded);
         return false;
-    }
-    for (size_t i = 0; i < length; i += 2) {
-        int high = text_hex_digit(text[i]);
-        int low = text_hex_digit(text[i + 1]);
-        if (high < 0 || low < 0) {
-            free(decoded);
-            return false;
-        }
-        decoded[i / 2] = (unsigned char)(high << 4 | low);
     }
     *bytes = (struct bts_bytes){decoded, length / 2};
     return true;
@@ -96,6 +105,41 @@ static const char *text_escape(unsigned char byte, char escape[8])
     }
     snprintf(escape, 8, "\\x%02x", byte);
     return escape;
+}
+
+/* The byte that the escape at `text` stands for, and its length; 0: there is none. */
+static size_t text_unescape(const char *text, size_t size, char *byte)
+{
+    static const char escapes[][2] = {{'t', '\t'}, {'n', '\n'}, {'r', '\r'}, {'\\', '\\'}};
+
+    for (size_t i = 0; size >= 2 && i < sizeof(escapes) / sizeof(escapes[0]); i++) {
+        if (text[1] == escapes[i][0]) {
+            *byte = escapes[i][1];
+            return 2;
+        }
+    }
+    return size >= 4 && text[1] == 'x' && text_decode_hex(text + 2, 2, byte) ? 4 : 0;
+}
+
+bool cli_parse(const struct cli *cli, char *text, size_t size, struct bts_bytes *bytes)
+{
+    size_t length = 0;
+
+    if (cli->is_hex) {
+        *bytes = (struct bts_bytes){text, size / 2};
+        return text_decode_hex(text, size, text);
+    }
+    for (size_t i = 0; i < size; length++) {
+        size_t read = 1;
+        if (text[i] != '\\') {
+            text[length] = text[i];
+        } else if ((read = text_unescape(text + i, size - i, &text[length])) == 0) {
+            return false;
+        }
+        i += read;
+    }
+    *bytes = (struct bts_bytes){text, length};
+    return true;
 }
 
 void cli_print(const struct cli *cli, const void *data, size_t size)
