@@ -86,9 +86,9 @@ static const struct command commands[] = {
         .takes = TAKES_BUCKET | TAKES_HEX,
         .usage = "<FILE",
         .summary = "store many entries, from lines as scan prints them",
-        .help = "One line each: key, tab, value; in both, \\t \\n \\r \\\\ and \\xNN stand for those\n"
-                "bytes, or with --hex all is hexadecimal digits.  Sorted input is fastest.  The\n"
-                "bucket is created if it is missing.  Each 10,000 lines, or 1 MiB, are one\n"
+        .help = "One line each: key, tab, value.  In both, \\t \\n \\r \\\\ and \\xNN stand for\n"
+                "those bytes, or with --hex all is hexadecimal digits.  Sorted input is fastest.\n"
+                "The bucket is created if it is missing.  Each 10,000 lines, or 1 MiB, are one\n"
                 "transaction; all are durable in the end.  At a line that is wrong it stops, and\n"
                 "says how many entries before it are in the store.\n"
                 "\n"
