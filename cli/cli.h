@@ -74,6 +74,12 @@ __attribute__((format(printf, 1, 2))) int cli_usage(const char *format, ...);
 /* Opens the snapshot, and the bucket that -b names.  False: cli->error says why. */
 bool cli_open_bucket(struct cli *cli, struct bts_bucket *bucket);
 
+/*
+ * Runs a command; if the file is cut short under it, or cannot be read, says so
+ * and ends the process.  cut_short.c
+ */
+int cut_short_guard(int (*run)(struct cli *cli), struct cli *cli);
+
 /* Whether a command name is `text`. */
 bool cli_is(const char *name, const char *text);
 
@@ -88,6 +94,9 @@ void cli_bytes_free(const struct cli *cli, struct bts_bytes bytes);
 
 /* All of stdin; the caller frees.  False: errno says why. */
 bool cli_read_stdin(char **data, size_t *size);
+
+/* Prints bytes as they are; they may lie in the map: stdio gets a copy. */
+void cli_print_raw(const void *data, size_t size);
 
 /*
  * The bytes that cli_print made `size` bytes of text of, decoded in place:

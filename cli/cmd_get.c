@@ -30,7 +30,7 @@ int cmd_get(struct cli *cli)
     if (cli->is_hex) {
         cli_print(cli, value.data, value.size);
     } else {
-        fwrite(value.data, 1, value.size, stdout);
+        cli_print_raw(value.data, value.size);
     }
     if (!cli->is_raw) {
         putchar('\n');

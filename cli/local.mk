@@ -3,6 +3,7 @@
 # repairs things should run whatever is installed beside it.
 bin_PROGRAMS += btstore
 btstore_SOURCES = cli/main.c cli/cli.h cli/text.c cli/commands.c cli/commands.h \
+	cli/cut_short.c \
 	cli/cmd_bucket.c \
 	cli/cmd_buckets.c \
 	cli/cmd_check.c \

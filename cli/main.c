@@ -266,13 +266,13 @@ static int main_run(const struct command *command, struct cli *cli)
         bts_store_open(cli->store_path, &cli->options, &cli->store, &cli->error) != BTS_OK) {
         return cli_fail(cli);
     }
-    result = command->run(cli);
+    result = cut_short_guard(command->run, cli);
     bts_snapshot_close(&cli->snapshot);
     bts_store_close(cli->store);
     cli_bytes_free(cli, cli->prefix);
     cli_bytes_free(cli, cli->from);
     cli_bytes_free(cli, cli->to);
-    if (fflush(stdout) != 0 && result == CLI_OK) {
+    if ((fflush(stdout) != 0 || ferror(stdout)) && result == CLI_OK) {
         fprintf(stderr, "btstore: cannot write to stdout: %s\n", strerror(errno));
         return CLI_ERROR;
     }

@@ -142,13 +142,26 @@ bool cli_parse(const struct cli *cli, char *text, size_t size, struct bts_bytes 
     return true;
 }
 
+void cli_print_raw(const void *data, size_t size)
+{
+    char copy[4096];
+
+    while (size > 0) {
+        size_t n = size < sizeof(copy) ? size : sizeof(copy);
+        memcpy(copy, data, n);
+        fwrite(copy, 1, n, stdout);
+        data = (const char *)data + n;
+        size -= n;
+    }
+}
+
 void cli_print(const struct cli *cli, const void *data, size_t size)
 {
     const unsigned char *bytes = data;
     char escape[8];
 
     if (cli->is_raw) {
-        fwrite(data, 1, size, stdout);
+        cli_print_raw(data, size);
         return;
     }
     for (size_t i = 0; i < size; i++) {

@@ -131,6 +131,21 @@ BTS_API BTS_MUST_USE enum bts_status bts_store_open(const char *path,
  */
 BTS_API void bts_store_close(struct bts_store *store);
 
+/*
+ * Which page of the file lies at `address`, if that is in this store's map:
+ * for a SIGBUS handler, where it may be called.  False: not in the map; or
+ * another thread is attaching to a new daemon at this moment.
+ *
+ * Reading goes through a map of the file.  A load from where the file no
+ * longer reaches, because somebody cut it short, or where its disk fails,
+ * raises SIGBUS, of which a program dies unless it handles it.  The daemon
+ * never cuts a file below what its readers may touch, and its readers cannot,
+ * so this is for files that others can write: one that is opened alone, say.
+ * The library installs no handler.  bts_store_check and bts_store_salvage read
+ * no map and report such pages.
+ */
+BTS_API bool bts_store_page_at(struct bts_store *store, const void *address, uint64_t *page);
+
 /* The socket that serves the store; valid until bts_store_close; "" when alone. */
 BTS_API const char *bts_store_socket(const struct bts_store *store);
 

@@ -257,6 +257,16 @@ void attachment_release(struct attachment *attachment)
     fork_guard_unlock();
 }
 
+int attachment_fd(const struct attachment *attachment)
+{
+    int fd;
+
+    fork_guard_lock(); /* growth hands the descriptor on to the bigger map */
+    fd = attachment_map(attachment)->fd;
+    fork_guard_unlock();
+    return fd;
+}
+
 enum bts_status attachment_grow(struct attachment *attachment, struct bts_error *error)
 {
     uint64_t pages = atomic_load_explicit(&attachment->beacon->page_count, memory_order_acquire);

@@ -84,6 +84,12 @@ bool attachment_same(const struct attachment *a, const struct attachment *b);
 /* Lets go of the file and the slots of a replaced attachment if no snapshot is open in it. */
 void attachment_release(struct attachment *attachment);
 
+/*
+ * The data file's descriptor, for reading; the attachment's, open as long as a
+ * snapshot in it is.
+ */
+int attachment_fd(const struct attachment *attachment);
+
 /* Makes the map span what the beacon says.  BTS_LIMIT, BTS_IO, BTS_NO_MEMORY. */
 BTS_MUST_USE enum bts_status attachment_grow(struct attachment *attachment,
                                              struct bts_error *error);

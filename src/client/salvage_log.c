@@ -10,7 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "read/salvage_pages.h"
+#include "read/page_copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +55,7 @@ static void log_search_headers(struct log_search *search)
 
     for (uint64_t offset = 0; offset + PENDING_BLOCK <= search->file_size;
          offset += search->segment_size != 0 ? search->segment_size : PENDING_SEGMENT_SIZE_MIN) {
-        if (salvage_read_bytes(search->log->fd, block, PENDING_BLOCK, offset) < PENDING_BLOCK ||
+        if (page_copy_bytes(search->log->fd, block, PENDING_BLOCK, offset) < PENDING_BLOCK ||
             pending_segment_decode(block, &segment, NULL) != BTS_OK) {
             continue;
         }
@@ -151,7 +151,7 @@ static enum bts_status log_search_run(struct log_search *search, struct bts_erro
     for (uint64_t start = 0; has_memory && start < search->file_size;
          start += search->segment_size) {
         size_t size =
-            salvage_read_bytes(search->log->fd, search->bytes, search->segment_size, start);
+            page_copy_bytes(search->log->fd, search->bytes, search->segment_size, start);
         if (size >= PENDING_BLOCK && log_search_is_ours(search, search->bytes)) {
             has_memory = log_search_segment(search, start, size);
         }
@@ -224,7 +224,7 @@ enum bts_status salvage_log_read(struct salvage_log *log, size_t at, struct pend
     if (log->bytes == NULL) {
         return err_set(error, BTS_NO_MEMORY, "no memory for a frame of %u bytes", found->size);
     }
-    if (salvage_read_bytes(log->fd, log->bytes, found->size, found->offset) < found->size ||
+    if (page_copy_bytes(log->fd, log->bytes, found->size, found->offset) < found->size ||
         pending_frame_decode(log->bytes, found->size, log->epoch, frame) != PENDING_FRAME_OK ||
         frame->txnid != found->txnid) {
         return err_set(error, BTS_DAMAGED, "it has changed meanwhile");

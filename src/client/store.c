@@ -369,3 +369,37 @@ const char *bts_store_socket(const struct bts_store *store)
 {
     return store->served_by;
 }
+
+/* ---- where a load failed ------------------------------------------------------------ */
+
+static bool store_find_page(const struct map *map, const void *address, uint64_t *page)
+{
+    for (; map != NULL; map = map->older) {
+        uintptr_t offset = (uintptr_t)address - (uintptr_t)map->source.base;
+        if (offset < map->span) { /* an address before the map is far behind it */
+            *page = offset >> map->source.page_shift;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* In a signal handler: the lock is only tried; it keeps replaced maps from being freed. */
+bool bts_store_page_at(struct bts_store *store, const void *address, uint64_t *page)
+{
+    const struct attachment *attachment;
+    bool is_found = false;
+
+    *page = 0;
+    if (pthread_mutex_trylock(&store->look.lock) != 0) {
+        return false;
+    }
+    attachment = atomic_load_explicit(&store->attachment, memory_order_acquire);
+    while (attachment != NULL && !is_found) {
+        is_found = store_find_page(
+            atomic_load_explicit(&attachment->map, memory_order_acquire), address, page);
+        attachment = attachment->older;
+    }
+    pthread_mutex_unlock(&store->look.lock);
+    return is_found;
+}

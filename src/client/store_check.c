@@ -9,6 +9,9 @@
  * is walked at leisure.
  *
  * Alone: file and log as they lie.
+ *
+ * Both read the file by its descriptor, never the map: somebody may cut it
+ * short meanwhile, or have done so since it was opened.
  */
 #include "client/snapshot_private.h"
 #include "client/tool.h"
@@ -17,16 +20,22 @@
 #include "client/pending_count.h"
 #include "client/store_check_twice.h"
 #include "format/space_map.h"
+#include "read/page_copy.h"
 #include "read/tree_check.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#define STORE_CHECK_METAS_SIZE (2u * PAGE_SIZE_MAX) /* always holds both metas */
 #define STORE_CHECK_ATTEMPTS 10 /* checkpoints asked for until one's maps could be copied */
 
 /* The checkpoint under check. */
 struct store_check {
+    int fd;           /* of the data file, not owned */
+    size_t page_size;
     txnid_t txnid;
     pgno_t root;
     uint32_t depth;
@@ -36,26 +45,30 @@ struct store_check {
     uint32_t lost; /* groups of which no copy was usable; zero in `bits` */
 };
 
+/* The file of the snapshot, which stays open as long as that does. */
+static void store_check_read_from(struct store_check *check, const struct snapshot *snapshot)
+{
+    check->fd = attachment_fd(snapshot->attachment);
+    check->page_size = page_source_page_size(snapshot->source);
+}
+
 /* ---- the space map, copied ----------------------------------------------------------- */
 
 /* The newest valid copy of a group's map at or before the checkpoint, in `page`; false: none. */
-static bool store_check_copy_group(const struct page_source *source, uint32_t group,
-                                   txnid_t txnid, uint8_t *page, uint8_t *bits)
+static bool store_check_copy_group(const struct store_check *check, uint32_t group, uint8_t *page,
+                                   uint8_t *bits)
 {
-    size_t page_size = page_source_page_size(source);
+    size_t page_size = check->page_size;
     txnid_t newest = 0;
 
     for (unsigned copy = 0; copy < 2; copy++) {
         pgno_t pgno = space_map_pgno(group, copy, page_size);
         const struct page_header *header = (const struct page_header *)page;
 
-        if (pgno >= source->page_limit) {
-            continue;
-        }
         /* Copied before it is checked: the daemon may be writing it. */
-        memcpy(page, source->base + ((size_t)pgno << source->page_shift), page_size);
-        if (space_map_check(page, page_size, group, copy, NULL) == BTS_OK &&
-            header->txnid <= txnid && header->txnid > newest) {
+        if (page_copy(check->fd, page_size, pgno, 1, page, NULL) == BTS_OK &&
+            space_map_check(page, page_size, group, copy, NULL) == BTS_OK &&
+            header->txnid <= check->txnid && header->txnid > newest) {
             newest = header->txnid;
             memcpy(bits, space_map_bits(page), page_size - PAGE_HEADER_SIZE);
         }
@@ -64,10 +77,9 @@ static bool store_check_copy_group(const struct page_source *source, uint32_t gr
 }
 
 /* Copies the map of the checkpoint; groups without a usable copy are counted. */
-static enum bts_status store_check_copy_map(const struct page_source *source,
-                                            struct store_check *check, struct bts_error *error)
+static enum bts_status store_check_copy_map(struct store_check *check, struct bts_error *error)
 {
-    size_t page_size = page_source_page_size(source);
+    size_t page_size = check->page_size;
     size_t group_size = page_size - PAGE_HEADER_SIZE;
     uint32_t group_count = space_map_group_count(check->page_count, page_size);
     uint8_t *page = malloc(page_size);
@@ -81,8 +93,7 @@ static enum bts_status store_check_copy_map(const struct page_source *source,
                        group_count);
     }
     for (uint32_t group = 0; group < group_count; group++) {
-        if (!store_check_copy_group(source, group, check->txnid, page,
-                                    check->bits + group * group_size)) {
+        if (!store_check_copy_group(check, group, page, check->bits + group * group_size)) {
             check->lost++;
         }
     }
@@ -145,7 +156,8 @@ static enum bts_status store_check_prepare(struct bts_store *store,
             status = bts_snapshot_renew(snapshot, error);
         }
         if (status == BTS_OK) {
-            status = store_check_copy_map(snapshot_of(snapshot)->source, check, error);
+            store_check_read_from(check, snapshot_of(snapshot));
+            status = store_check_copy_map(check, error);
         }
         if (status != BTS_OK) {
             return status;
@@ -161,6 +173,28 @@ static enum bts_status store_check_prepare(struct bts_store *store,
 
 /* ---- both -------------------------------------------------------------------------- */
 
+/* Findings in a file that is too short have one cause: says so, and what to do. */
+static enum bts_status store_check_size(const struct store_check *check, enum bts_status status,
+                                        struct bts_error *error)
+{
+    uint64_t needed = (uint64_t)check->page_count * check->page_size;
+    struct stat stat;
+
+    if (status != BTS_DAMAGED) {
+        return status;
+    }
+    if (fstat(check->fd, &stat) != 0) {
+        return err_set_errno(error, BTS_IO, errno, "fstat");
+    }
+    if ((uint64_t)stat.st_size >= needed) {
+        return status;
+    }
+    return err_set(error, BTS_DAMAGED,
+                   "the file was cut short: %lld bytes, expected %llu; restore it, or save what "
+                   "is left with btstore salvage; %s",
+                   (long long)stat.st_size, (unsigned long long)needed, error->text);
+}
+
 static enum bts_status store_check_run(const struct page_source *source,
                                        const struct store_check *check,
                                        struct bts_check_result *result,
@@ -174,6 +208,7 @@ static enum bts_status store_check_run(const struct page_source *source,
     if (status != BTS_OK) {
         return status;
     }
+    tree_check_read_from(&walk, check->fd);
     status = store_check_twice(&walk, check->bits != NULL, check->bits != NULL, error);
     if (status == BTS_OK) {
         status = tree_check_walk(&walk, check->root, check->depth, check->bucket_count, error);
@@ -189,7 +224,7 @@ static enum bts_status store_check_run(const struct page_source *source,
     result->txnid = check->txnid;
     result->page_count = check->page_count;
     tree_check_fini(&walk);
-    return status;
+    return store_check_size(check, status, error);
 }
 
 static enum bts_status store_check_served(struct bts_store *store,
@@ -221,17 +256,20 @@ static enum bts_status store_check_served(struct bts_store *store,
 /* ---- alone ------------------------------------------------------------------------- */
 
 /* The meta that the store was opened from. */
-static enum bts_status store_check_meta(const struct snapshot *snapshot, struct meta *meta,
+static enum bts_status store_check_meta(const struct store_check *check,
+                                        const struct snapshot *snapshot, struct meta *meta,
                                         struct bts_error *error)
 {
-    const struct page_source *source = snapshot->source;
-    uint64_t size = atomic_load_explicit(source->page_count, memory_order_relaxed)
-                    << source->page_shift;
+    uint8_t *bytes = malloc(STORE_CHECK_METAS_SIZE);
+    enum bts_status status;
     pgno_t pgno;
-    enum bts_status status = meta_choose(
-        source->base, size < 2 * PAGE_SIZE_MAX ? (size_t)size : 2 * PAGE_SIZE_MAX, meta, &pgno,
-        error);
 
+    if (bytes == NULL) {
+        return err_set(error, BTS_NO_MEMORY, "no memory for the meta pages");
+    }
+    status = meta_choose(bytes, page_copy_bytes(check->fd, bytes, STORE_CHECK_METAS_SIZE, 0), meta,
+                         &pgno, error);
+    free(bytes);
     if (status == BTS_OK && meta->txnid != snapshot->state.txnid) {
         status = err_set(error, BTS_BUSY, "a daemon has written to it meanwhile; open it again");
     }
@@ -264,6 +302,7 @@ static enum bts_status store_check_alone(struct bts_store *store, struct bts_che
                                          bts_check_report *report, void *argument,
                                          struct bts_error *error)
 {
+    struct store_check check = {.bits = NULL};
     struct bts_snapshot snapshot;
     struct meta meta;
     enum bts_status status = bts_snapshot_open(store, &snapshot, error);
@@ -271,13 +310,14 @@ static enum bts_status store_check_alone(struct bts_store *store, struct bts_che
     if (status != BTS_OK) {
         return status;
     }
-    status = store_check_meta(snapshot_of(&snapshot), &meta, error);
+    store_check_read_from(&check, snapshot_of(&snapshot));
+    status = store_check_meta(&check, snapshot_of(&snapshot), &meta, error);
     if (status == BTS_OK) {
-        struct store_check check = {.txnid = meta.txnid,
-                                    .root = meta.root,
-                                    .depth = meta.depth,
-                                    .bucket_count = meta.bucket_count,
-                                    .page_count = meta.page_count};
+        check.txnid = meta.txnid;
+        check.root = meta.root;
+        check.depth = meta.depth;
+        check.bucket_count = meta.bucket_count;
+        check.page_count = meta.page_count;
         status = store_check_run(snapshot_of(&snapshot)->source, &check, result, report, argument,
                                  error);
     }

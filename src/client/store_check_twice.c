@@ -4,10 +4,10 @@
 
 #include "base/err.h"
 #include "format/space_map.h"
+#include "read/page_copy.h"
 
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Writing a page takes the daemon some microseconds: this is a long time to go on doing it. */
 #define STORE_CHECK_READS 20
@@ -41,15 +41,15 @@ static enum bts_status twice_verify(const struct tree_check *walk, const struct 
 static enum bts_status twice_read(const struct tree_check *walk, const struct twice_page *page,
                                   bool served, void *bytes, struct bts_error *why)
 {
-    const struct page_source *source = walk->source;
     enum bts_status status = BTS_DAMAGED;
 
     for (int i = 0; status != BTS_OK && i < (served ? STORE_CHECK_READS : 1); i++) {
         if (i > 0)
             poll(NULL, 0, STORE_CHECK_PAUSE_MS);
-        memcpy(bytes, source->base + ((size_t)page->pgno << source->page_shift),
-               page_source_page_size(source));
-        status = twice_verify(walk, page, bytes, why);
+        status = page_copy(walk->fd, page_source_page_size(walk->source), page->pgno, 1, bytes,
+                           why);
+        if (status == BTS_OK)
+            status = twice_verify(walk, page, bytes, why);
     }
     return status;
 }
@@ -59,7 +59,7 @@ static void twice_check(struct tree_check *walk, const struct twice_page *page, 
 {
     struct bts_error why;
 
-    if (page->pgno >= walk->page_count || page->pgno >= walk->source->page_limit ||
+    if (page->pgno >= walk->page_count ||
         twice_read(walk, page, served, bytes, &why) == BTS_OK)
         return;
     if (page->is_meta) {

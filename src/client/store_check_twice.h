@@ -14,6 +14,7 @@
 #include "read/tree_check.h"
 
 /*
+ * `walk` reads from a descriptor.
  * Reports each meta that does not verify to `walk`, and with `maps` each copy
  * of a space map too.  `served`: a daemon may be writing.  BTS_NO_MEMORY.
  */

@@ -6,6 +6,7 @@ src_read_libread_a_SOURCES = \
 	src/read/cursor.c src/read/cursor.h \
 	src/read/map.c src/read/map.h \
 	src/read/multi_get.c src/read/multi_get.h \
+	src/read/page_copy.c src/read/page_copy.h \
 	src/read/page_source.c src/read/page_source.h \
 	src/read/salvage.c src/read/salvage.h src/read/salvage_private.h \
 	src/read/salvage_cover.c src/read/salvage_cover.h \

@@ -72,6 +72,29 @@ static void page_source_mark(const struct page_source *source, const struct page
                           memory_order_relaxed);
 }
 
+enum bts_status page_source_check_copy(const struct page_header *page, size_t page_size,
+                                       pgno_t pgno, unsigned level, txnid_t born_max,
+                                       struct bts_error *why)
+{
+    enum bts_status status = page_check(page, page_size, pgno, why);
+
+    if (status == BTS_OK)
+        status = page_source_check_kind(page, level, why);
+    return status == BTS_OK ? page_source_check_birth(page, born_max, why) : status;
+}
+
+enum bts_status page_source_check_run_copy(const struct page_header *page, size_t page_size,
+                                           pgno_t pgno, uint64_t length, txnid_t born_max,
+                                           struct bts_error *why)
+{
+    enum bts_status status =
+        page_check(page, (size_t)page_run_pages(length, page_size) * page_size, pgno, why);
+
+    if (status == BTS_OK)
+        status = page_source_check_run_kind(page, length, why);
+    return status == BTS_OK ? page_source_check_birth(page, born_max, why) : status;
+}
+
 const struct page_header *page_source_check(const struct page_source *source, pgno_t pgno,
                                             unsigned level, txnid_t born_max,
                                             struct bts_error *why)
@@ -81,9 +104,8 @@ const struct page_header *page_source_check(const struct page_source *source, pg
     if (page_source_reach(source, pgno, 1, why) != BTS_OK)
         return NULL;
     page = page_source_at(source, pgno);
-    if (page_check(page, page_source_page_size(source), pgno, why) != BTS_OK ||
-        page_source_check_kind(page, level, why) != BTS_OK ||
-        page_source_check_birth(page, born_max, why) != BTS_OK)
+    if (page_source_check_copy(page, page_source_page_size(source), pgno, level, born_max, why) !=
+        BTS_OK)
         return NULL;
     page_source_mark(source, page);
     return page;
@@ -94,20 +116,17 @@ const struct page_header *page_source_check_run(const struct page_source *source
                                                 struct bts_error *why)
 {
     const struct page_header *page;
-    uint64_t count;
+    size_t page_size = page_source_page_size(source);
 
     if (length > VALUE_SIZE_MAX) {
         err_set(why, BTS_DAMAGED, "a value of %llu bytes, at most %u", (unsigned long long)length,
                 VALUE_SIZE_MAX);
         return NULL;
     }
-    count = page_run_pages(length, page_source_page_size(source));
-    if (page_source_reach(source, pgno, count, why) != BTS_OK)
+    if (page_source_reach(source, pgno, page_run_pages(length, page_size), why) != BTS_OK)
         return NULL;
     page = page_source_at(source, pgno);
-    if (page_check(page, count << source->page_shift, pgno, why) != BTS_OK ||
-        page_source_check_run_kind(page, length, why) != BTS_OK ||
-        page_source_check_birth(page, born_max, why) != BTS_OK)
+    if (page_source_check_run_copy(page, page_size, pgno, length, born_max, why) != BTS_OK)
         return NULL;
     page_source_mark(source, page);
     return page;

@@ -96,6 +96,15 @@ const struct page_header *page_source_check_run(const struct page_source *source
                                                 uint64_t length, txnid_t born_max,
                                                 struct bts_error *why);
 
+/* The same checks on a copy in the caller's memory (a run: all its pages); nothing is marked. */
+BTS_MUST_USE enum bts_status page_source_check_copy(const struct page_header *page,
+                                                    size_t page_size, pgno_t pgno, unsigned level,
+                                                    txnid_t born_max, struct bts_error *why);
+BTS_MUST_USE enum bts_status page_source_check_run_copy(const struct page_header *page,
+                                                        size_t page_size, pgno_t pgno,
+                                                        uint64_t length, txnid_t born_max,
+                                                        struct bts_error *why);
+
 /* Asks the processor for a page that will be visited soon: header line, two more, its mark. */
 static inline void page_source_prefetch(const struct page_source *source, pgno_t pgno)
 {

@@ -5,7 +5,7 @@
 #include "read/salvage_meta.h"
 
 #include "base/err.h"
-#include "read/salvage_pages.h"
+#include "read/page_copy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +56,7 @@ static unsigned salvage_meta_count_right(int fd, size_t page_size, uint8_t *page
     unsigned right = 0;
 
     for (uint64_t pgno = 0; pgno <= UINT32_MAX && right < SALVAGE_SAMPLE; pgno++) {
-        if (salvage_read_bytes(fd, page, page_size, pgno * page_size) < page_size) {
+        if (page_copy_bytes(fd, page, page_size, pgno * page_size) < page_size) {
             break;
         }
         right += page_check(page, page_size, (pgno_t)pgno, NULL) == BTS_OK;
@@ -83,7 +83,7 @@ static uint32_t salvage_meta_guess_size(int fd, uint8_t *page)
 static enum bts_status salvage_meta_choose(int fd, uint8_t *bytes, struct salvage_meta *found,
                                            struct bts_error *error)
 {
-    size_t size = salvage_read_bytes(fd, bytes, SALVAGE_METAS_SIZE, 0);
+    size_t size = page_copy_bytes(fd, bytes, SALVAGE_METAS_SIZE, 0);
     struct meta zero;
     struct meta one;
     bool has_zero = salvage_meta_at(bytes, size, 0, 0, &zero, &found->fault[0]);

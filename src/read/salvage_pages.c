@@ -5,11 +5,11 @@
 #include "read/salvage_pages.h"
 
 #include "base/err.h"
+#include "read/page_copy.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum bts_status salvage_pages_init(struct salvage_pages *pages, int fd, size_t page_size,
                                    uint64_t page_count, struct bts_error *error)
@@ -42,49 +42,15 @@ void salvage_pages_fini(struct salvage_pages *pages)
 
 /* ---- reading -------------------------------------------------------------------- */
 
-/* pread, whole unless the file ends; errno is 0 then, else it says what went wrong. */
-static size_t salvage_pread(int fd, void *bytes, size_t size, uint64_t offset)
-{
-    size_t done = 0;
-
-    errno = 0;
-    while (done < size) {
-        ssize_t n = pread(fd, (uint8_t *)bytes + done, size - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            errno = n < 0 ? errno : 0;
-            return done;
-        }
-        done += (size_t)n;
-    }
-    return done;
-}
-
-size_t salvage_read_bytes(int fd, void *bytes, size_t size, uint64_t offset)
-{
-    return salvage_pread(fd, bytes, size, offset);
-}
-
 /* Reads `count` pages from `pgno` on. */
 static enum bts_status salvage_pages_read_many(const struct salvage_pages *pages, pgno_t pgno,
                                                uint64_t count, void *bytes, struct bts_error *why)
 {
-    size_t size = (size_t)count * pages->page_size;
-
     if (pgno >= pages->page_count || count > pages->page_count - pgno) {
         return err_set(why, BTS_DAMAGED, "beyond the end of the store at page %llu",
                        (unsigned long long)pages->page_count);
     }
-    if (salvage_pread(pages->fd, bytes, size, (uint64_t)pgno * pages->page_size) == size) {
-        return BTS_OK;
-    }
-    if (errno != 0) {
-        return err_set_errno(why, BTS_DAMAGED, errno, "cannot be read");
-    }
-    return err_set(why, BTS_DAMAGED, "the file ends before it, after %llu pages",
-                   (unsigned long long)pages->file_pages);
+    return page_copy(pages->fd, pages->page_size, pgno, count, bytes, why);
 }
 
 enum bts_status salvage_pages_read(const struct salvage_pages *pages, pgno_t pgno, void *page,

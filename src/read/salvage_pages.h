@@ -32,9 +32,6 @@ BTS_MUST_USE enum bts_status salvage_pages_init(struct salvage_pages *pages, int
                                                 struct bts_error *error);
 void salvage_pages_fini(struct salvage_pages *pages);
 
-/* Bytes at an offset as far as they can be read; how many.  For what is no page yet. */
-size_t salvage_read_bytes(int fd, void *bytes, size_t size, uint64_t offset);
-
 /* Reads page `pgno`, unchecked.  BTS_DAMAGED: `why` says why it cannot be had. */
 BTS_MUST_USE enum bts_status salvage_pages_read(const struct salvage_pages *pages, pgno_t pgno,
                                                 void *page, struct bts_error *why);

@@ -15,6 +15,7 @@
 #include "format/bucket_record.h"
 #include "format/inner.h"
 #include "format/space_map.h"
+#include "read/page_copy.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,6 +42,7 @@ struct check_walk {
     struct bucket_record expected;
     struct bucket_record counted;
     bool is_cut_off;               /* something was not reached: the counts tell nothing */
+    uint8_t *pages;                /* a copy for each level; NULL: pages lie in the map */
     uint8_t *separators;           /* two a level, page_key_max bytes each */
     struct check_walk *bucket;     /* directory only: the walk to use for buckets */
     struct check_ids ids;          /* directory only */
@@ -154,6 +156,24 @@ static enum bts_status check_private(const struct page_header *page, unsigned le
     return level == 0 ? leaf_check(page, page_size, why) : inner_check(page, page_size, why);
 }
 
+/* The page of the map, or a copy of the file's; NULL: `why`. */
+static const struct page_header *check_walk_read(const struct check_walk *walk, pgno_t pgno,
+                                                 unsigned level, txnid_t born_max,
+                                                 struct bts_error *why)
+{
+    const struct tree_check *check = walk->check;
+    size_t page_size = page_source_page_size(check->source);
+    void *page;
+
+    if (walk->pages == NULL)
+        return page_source_check(check->source, pgno, level, born_max, why);
+    page = walk->pages + level * page_size;
+    if (page_copy(check->fd, page_size, pgno, 1, page, why) != BTS_OK ||
+        page_source_check_copy(page, page_size, pgno, level, born_max, why) != BTS_OK)
+        return NULL;
+    return page;
+}
+
 /* The page, whole and safe to read; NULL: reported. */
 static const struct page_header *check_walk_page(struct check_walk *walk, pgno_t pgno,
                                                  unsigned level, txnid_t born_max)
@@ -168,7 +188,7 @@ static const struct page_header *check_walk_page(struct check_walk *walk, pgno_t
     if (source->private_page != NULL)
         page = source->private_page(source->private_context, pgno);
     if (page == NULL)
-        page = page_source_check(source, pgno, level, born_max, &why);
+        page = check_walk_read(walk, pgno, level, born_max, &why);
     else if (check_private(page, level, page_size, &why) != BTS_OK)
         page = NULL;
     if (page == NULL) {
@@ -186,6 +206,40 @@ static const struct page_header *check_walk_page(struct check_walk *walk, pgno_t
     return page;
 }
 
+/* Room for a run; kept for the next one. */
+static bool check_reserve_run(struct tree_check *check, size_t size)
+{
+    if (size <= check->run_room)
+        return true;
+    free(check->run);
+    check->run = malloc(size);
+    check->run_room = check->run != NULL ? size : 0;
+    return check->run != NULL;
+}
+
+/* The run in the map, or a copy of the file's; NULL: `why`, or walk->status. */
+static const struct page_header *check_walk_read_run(struct check_walk *walk, pgno_t pgno,
+                                                     uint64_t length, txnid_t born_max,
+                                                     struct bts_error *why)
+{
+    struct tree_check *check = walk->check;
+    size_t page_size = page_source_page_size(check->source);
+    uint64_t count = page_run_pages(length, page_size);
+    void *run;
+
+    if (walk->pages == NULL)
+        return page_source_check_run(check->source, pgno, length, born_max, why);
+    if (!check_reserve_run(check, (size_t)count * page_size)) {
+        walk->status = err_set(why, BTS_NO_MEMORY, "no memory for it");
+        return NULL;
+    }
+    run = check->run;
+    if (page_copy(check->fd, page_size, pgno, count, run, why) != BTS_OK ||
+        page_source_check_run_copy(run, page_size, pgno, length, born_max, why) != BTS_OK)
+        return NULL;
+    return run;
+}
+
 /* A value in a run. */
 static void check_walk_run(struct check_walk *walk, const struct page_header *leaf,
                            const struct leaf_entry *entry)
@@ -201,7 +255,7 @@ static void check_walk_run(struct check_walk *walk, const struct page_header *le
     if (source->private_page != NULL)
         run = source->private_page(source->private_context, entry->run_pgno);
     if (run == NULL)
-        run = page_source_check_run(source, entry->run_pgno, entry->value_size, leaf->txnid, &why);
+        run = check_walk_read_run(walk, entry->run_pgno, entry->value_size, leaf->txnid, &why);
     if (run == NULL) {
         check_walk_cut_off(walk, "run", entry->run_pgno, &why);
         return;
@@ -275,6 +329,7 @@ static void check_walk_bucket(struct check_walk *directory, const struct page_he
     walk->name.data = entry->key;
     walk->name.size = bytes_min(entry->key_size, BUCKET_NAME_MAX);
     check_walk_tree(walk);
+    directory->status = walk->status;
     check_ids_add(&directory->ids, walk->expected.id, &directory->status);
 }
 
@@ -432,6 +487,7 @@ enum bts_status tree_check_init(struct tree_check *check, const struct page_sour
 {
     memset(check, 0, sizeof(*check));
     check->source = source;
+    check->fd = -1;
     check->report = report;
     check->argument = argument;
     check->page_count = page_count;
@@ -456,7 +512,9 @@ void tree_check_fini(struct tree_check *check)
         check->report(check->argument, text.text);
     }
     free(check->reached);
+    free(check->run);
     check->reached = NULL;
+    check->run = NULL;
 }
 
 static uint64_t tree_check_reached_count(const struct tree_check *check)
@@ -468,29 +526,44 @@ static uint64_t tree_check_reached_count(const struct tree_check *check)
     return count;
 }
 
+/* Memory for what a walk holds of each level; false: not enough. */
+static bool check_walk_reserve(struct check_walk *walk)
+{
+    size_t page_size = page_source_page_size(walk->check->source);
+    bool copies = walk->check->fd >= 0;
+
+    walk->separators = malloc(2 * (size_t)(TREE_DEPTH_MAX - 1) * page_key_max(page_size));
+    walk->pages = copies ? malloc(TREE_DEPTH_MAX * page_size) : NULL;
+    return walk->separators != NULL && (!copies || walk->pages != NULL);
+}
+
+static void check_walk_free(struct check_walk *walk)
+{
+    free(walk->ids.id);
+    free(walk->separators);
+    free(walk->pages);
+}
+
 enum bts_status tree_check_walk(struct tree_check *check, pgno_t root, uint32_t depth,
                                 uint64_t bucket_count, struct bts_error *error)
 {
-    size_t separators = 2 * (size_t)(TREE_DEPTH_MAX - 1) *
-                        page_key_max(page_source_page_size(check->source));
-    struct check_walk bucket = {.check = check, .separators = malloc(separators)};
+    struct check_walk bucket = {.check = check};
     struct check_walk directory = {.check = check,
-                                   .separators = malloc(separators),
                                    .bucket = &bucket,
                                    .expected = {.id = BUCKET_ID_DIRECTORY,
                                                 .root = root,
                                                 .depth = depth,
                                                 .entry_count = bucket_count}};
+    bool has_memory = check_walk_reserve(&bucket);
 
-    if (bucket.separators != NULL && directory.separators != NULL) {
+    if (check_walk_reserve(&directory) && has_memory) {
         check_walk_tree(&directory);
         check_ids_verdict(&directory);
     } else {
         directory.status = BTS_NO_MEMORY;
     }
-    free(directory.ids.id);
-    free(directory.separators);
-    free(bucket.separators);
+    check_walk_free(&directory);
+    check_walk_free(&bucket);
     if (directory.status != BTS_OK)
         return err_set(error, directory.status, "check: out of memory");
     check->result.reachable = tree_check_reached_count(check);

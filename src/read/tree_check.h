@@ -17,6 +17,10 @@
  *
  * Never fooled by hostile bytes: every page number is checked, depth is
  * capped, and a page reached twice is a finding, not a loop.
+ *
+ * With a descriptor every page is copied before it is looked at, and the
+ * source's map is never touched: a file that somebody cuts short meanwhile
+ * gives findings, not a SIGBUS.
  */
 #ifndef READ_TREE_CHECK_H
 #define READ_TREE_CHECK_H
@@ -34,8 +38,11 @@ struct tree_check {
     struct bts_check_result result;
     uint64_t finding_count;
     struct bts_error first;    /* the first finding */
+    int fd;                    /* pages are read from it; -1: they lie in the source's map */
     bool is_cut_off;           /* a page could not be read: what it leads to was not reached */
     uint8_t *reached;          /* a bit per page, as in a space map; owned */
+    uint8_t *run;              /* the run last copied; owned */
+    size_t run_room;
     pgno_t page_count;
     txnid_t txnid;
 };
@@ -48,6 +55,12 @@ BTS_MUST_USE enum bts_status tree_check_init(struct tree_check *check,
                                              const struct page_source *source, txnid_t txnid,
                                              pgno_t page_count, bts_check_report *report,
                                              void *argument, struct bts_error *error);
+/* Has it read pages from `fd`, which stays the caller's, and not from the map. */
+static inline void tree_check_read_from(struct tree_check *check, int fd)
+{
+    check->fd = fd;
+}
+
 /* Reports how many findings were left out, if any, and frees. */
 void tree_check_fini(struct tree_check *check);
 
@@ -60,7 +73,7 @@ BTS_MUST_USE enum bts_status tree_check_walk(struct tree_check *check, pgno_t ro
  * group the newest valid copy at or before it.  No usable copy is a finding,
  * and so is one that does not verify, though the other does.  BTS_OK: nothing
  * was found, by this or by the walk.  BTS_DAMAGED: how many findings, and the
- * first.
+ * first.  BTS_NO_MEMORY.
  */
 BTS_MUST_USE enum bts_status tree_check_maps(struct tree_check *check, struct bts_error *error);
 

@@ -6,11 +6,13 @@
  * run is one line, not thousands.
  */
 #include "format/space_map.h"
+#include "read/page_copy.h"
 #include "read/tree_check.h"
 
 #include "base/err.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What can be wrong about a page's bit. */
@@ -115,14 +117,21 @@ static void check_compare(struct tree_check *check, struct check_stretch *stretc
     }
 }
 
-/* The page, if it may be touched. */
-static const struct page_header *check_map_page(const struct tree_check *check, pgno_t pgno)
+/* The page, if it may be touched; from a file it is copied to `room`.  NULL: `why`. */
+static const struct page_header *check_map_page(const struct tree_check *check, pgno_t pgno,
+                                                uint8_t *room, struct bts_error *why)
 {
     const struct page_source *source = check->source;
 
+    if (check->fd >= 0)
+        return page_copy(check->fd, page_source_page_size(source), pgno, 1, room, why) == BTS_OK
+                   ? (const struct page_header *)(const void *)room
+                   : NULL;
     if (pgno >= atomic_load_explicit(source->page_count, memory_order_relaxed) ||
-        pgno >= source->page_limit)
+        pgno >= source->page_limit) {
+        err_set(why, BTS_DAMAGED, "beyond the end of the file");
         return NULL;
+    }
     return (const struct page_header *)(source->base + ((size_t)pgno << source->page_shift));
 }
 
@@ -134,20 +143,20 @@ struct check_map {
     struct bts_error bad[2];          /* .. and why */
 };
 
-static void check_look_at_map(const struct tree_check *check, uint32_t group,
+/* `room`: for two pages; what is chosen may lie there. */
+static void check_look_at_map(const struct tree_check *check, uint32_t group, uint8_t *room,
                               struct check_map *map)
 {
     size_t page_size = page_source_page_size(check->source);
 
     memset(map, 0, sizeof(*map));
-    err_set(&map->why, BTS_DAMAGED, "beyond the end of the file");
     for (unsigned copy = 0; copy < 2; copy++) {
         const struct page_header *page =
-            check_map_page(check, space_map_pgno(group, copy, page_size));
+            check_map_page(check, space_map_pgno(group, copy, page_size),
+                           room + copy * page_size, &map->bad[copy]);
 
-        if (page == NULL)
-            continue;
-        if (space_map_check(page, page_size, group, copy, &map->bad[copy]) != BTS_OK) {
+        if (page == NULL ||
+            space_map_check(page, page_size, group, copy, &map->bad[copy]) != BTS_OK) {
             map->is_bad[copy] = true;
             map->why = map->bad[copy];
         } else if (page->txnid > check->txnid) {
@@ -205,15 +214,19 @@ enum bts_status tree_check_maps(struct tree_check *check, struct bts_error *erro
     uint32_t group_count = space_map_group_count(check->page_count, page_size);
     struct check_stretch stretch = {CHECK_FAULT_NONE, 0, 0};
     struct check_map map;
+    uint8_t *room = malloc(2 * page_size);
 
+    if (room == NULL)
+        return err_set(error, BTS_NO_MEMORY, "check: no memory for two pages");
     for (uint32_t group = 0; group < group_count; group++) {
-        check_look_at_map(check, group, &map);
+        check_look_at_map(check, group, room, &map);
         if (map.chosen != NULL)
             check_compare(check, &stretch, space_map_bits(map.chosen), group_pages);
         else
             check_stretch_skip(check, &stretch, (group + 1) * group_pages);
         check_report_map(check, group, &map);
     }
+    free(room);
     check_stretch_report(check, &stretch);
     return check_verdict(check, error);
 }

@@ -91,3 +91,7 @@ tests_process_salvage_SOURCES = tests/process/salvage.c \
 	tests/process/salvage_image.c tests/process/salvage_image.h \
 	tests/process/salvage_store.c tests/process/salvage_store.h $(harness_sources)
 tests_process_salvage_LDADD = $(client_libs)
+
+process_programs += tests/process/file_cut_short
+tests_process_file_cut_short_SOURCES = tests/process/file_cut_short.c $(harness_sources)
+tests_process_file_cut_short_LDADD = $(harness_libs)
