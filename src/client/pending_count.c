@@ -5,37 +5,51 @@
  * The log ends at the first frame that is missing or not whole.  It is damaged
  * if a later whole frame says that one of those was durable, or if it does not
  * reach back to the meta's position: then it is not known what followed.
+ *
+ * A segment is read whole into memory: the log may be cut short meanwhile.
  */
 #include "client/pending_count.h"
 
 #include "base/err.h"
 #include "format/batch.h"
+#include "read/page_copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The log, mapped, and where the walk is. */
+/* The log, one segment of it, and where the walk is. */
 struct pending_walk {
-    const uint8_t *data;
-    size_t size;
+    int fd;
+    uint64_t size;         /* of the file, when it was opened */
     const struct meta *meta;
     size_t segment_size;
+    uint8_t *segment;      /* room for one */
+    size_t segment_read;   /* bytes of it that were there */
     uint64_t frame_count;
     txnid_t txnid;   /* of the last whole frame */
 };
 
 /* ---- segments -------------------------------------------------------------------- */
 
-/* The segment at `offset`, if one of this store and epoch begins there. */
-static bool pending_segment_at(const struct pending_walk *walk, size_t offset,
+/* The header at `offset`; false: none. */
+static bool pending_read_header(const struct pending_walk *walk, uint64_t offset,
+                                struct pending_segment *segment)
+{
+    uint8_t block[PENDING_BLOCK];
+
+    return page_copy_bytes(walk->fd, block, sizeof(block), offset) == sizeof(block) &&
+           pending_segment_decode(block, segment, NULL) == BTS_OK;
+}
+
+/* Whether the segment at `offset` is of this store and epoch. */
+static bool pending_segment_at(const struct pending_walk *walk, uint64_t offset,
                                struct pending_segment *segment)
 {
-    return walk->size - offset >= PENDING_BLOCK &&
-           pending_segment_decode(walk->data + offset, segment, NULL) == BTS_OK &&
+    return pending_read_header(walk, offset, segment) &&
            memcmp(segment->uuid, walk->meta->uuid, sizeof(segment->uuid)) == 0 &&
            segment->epoch == walk->meta->log_epoch;
 }
@@ -45,9 +59,9 @@ static bool pending_find_size(struct pending_walk *walk)
 {
     struct pending_segment segment;
 
-    for (size_t offset = 0; offset + PENDING_BLOCK <= walk->size;
+    for (uint64_t offset = 0; offset + PENDING_BLOCK <= walk->size;
          offset += PENDING_SEGMENT_SIZE_MIN) {
-        if (pending_segment_decode(walk->data + offset, &segment, NULL) == BTS_OK) {
+        if (pending_read_header(walk, offset, &segment)) {
             walk->segment_size = segment.segment_size;
             return segment.segment_size >= PENDING_SEGMENT_SIZE_MIN &&
                    segment.segment_size <= PENDING_SEGMENT_SIZE_MAX;
@@ -56,16 +70,40 @@ static bool pending_find_size(struct pending_walk *walk)
     return false;
 }
 
-static const uint8_t *pending_find_segment(const struct pending_walk *walk, uint64_t sequence)
+/* Room for a segment, no larger than the file. */
+static enum bts_status pending_reserve(struct pending_walk *walk, struct bts_error *error)
+{
+    size_t room = walk->segment_size < walk->size ? walk->segment_size : (size_t)walk->size;
+
+    walk->segment = malloc(room);
+    return walk->segment != NULL ? BTS_OK
+                                 : err_set(error, BTS_NO_MEMORY,
+                                           "pending log: no memory for a segment of %zu bytes",
+                                           room);
+}
+
+/* Reads the segment at `offset`, as far as it is there. */
+static void pending_read_segment(struct pending_walk *walk, uint64_t offset)
+{
+    uint64_t left = walk->size - offset;
+
+    walk->segment_read =
+        page_copy_bytes(walk->fd, walk->segment,
+                        left < walk->segment_size ? (size_t)left : walk->segment_size, offset);
+}
+
+/* Where the segment with this number lies; false: nowhere. */
+static bool pending_find_segment(const struct pending_walk *walk, uint64_t sequence,
+                                 uint64_t *offset)
 {
     struct pending_segment segment;
 
-    for (size_t offset = 0; offset < walk->size; offset += walk->segment_size) {
-        if (pending_segment_at(walk, offset, &segment) && segment.sequence == sequence) {
-            return walk->data + offset;
+    for (*offset = 0; *offset < walk->size; *offset += walk->segment_size) {
+        if (pending_segment_at(walk, *offset, &segment) && segment.sequence == sequence) {
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
 /* ---- frames ---------------------------------------------------------------------- */
@@ -95,22 +133,19 @@ static enum bts_status pending_check_batches(const struct pending_walk *walk,
 }
 
 /*
- * Walks the frames of one segment from `offset`.  *ended: the log ends in it;
- * else the next segment goes on.
+ * Walks the frames of the segment in memory from `offset`.  *ended: the log
+ * ends in it; else the next segment goes on.
  */
-static enum bts_status pending_walk_segment(struct pending_walk *walk, const uint8_t *segment,
-                                            size_t offset, bool *ended, struct bts_error *error)
+static enum bts_status pending_walk_segment(struct pending_walk *walk, size_t offset, bool *ended,
+                                            struct bts_error *error)
 {
-    size_t limit = walk->segment_size;
+    size_t limit = walk->segment_read;
 
-    if (limit > walk->size - (size_t)(segment - walk->data)) {
-        limit = walk->size - (size_t)(segment - walk->data);
-    }
     *ended = false;
     while (offset + PENDING_BLOCK <= limit) {
         struct pending_frame frame;
         enum pending_frame_fault fault = pending_frame_decode(
-            segment + offset, limit - offset, walk->meta->log_epoch, &frame);
+            walk->segment + offset, limit - offset, walk->meta->log_epoch, &frame);
         if (fault == PENDING_FRAME_NONE) {
             return BTS_OK; /* the rest of the segment was skipped, or nothing follows */
         }
@@ -132,20 +167,20 @@ static enum bts_status pending_walk_segment(struct pending_walk *walk, const uin
 }
 
 /* The newest txnid that any whole frame of the epoch says was durable. */
-static txnid_t pending_newest_durable(const struct pending_walk *walk)
+static txnid_t pending_newest_durable(struct pending_walk *walk)
 {
     struct pending_frame frame;
     txnid_t durable = 0;
 
-    for (size_t offset = 0; offset + PENDING_BLOCK <= walk->size; offset += PENDING_BLOCK) {
-        size_t left = walk->segment_size - offset % walk->segment_size;
-        if (left > walk->size - offset) {
-            left = walk->size - offset;
-        }
-        if (pending_frame_decode(walk->data + offset, left, walk->meta->log_epoch, &frame) ==
-                PENDING_FRAME_OK &&
-            frame.durable > durable) {
-            durable = frame.durable;
+    for (uint64_t start = 0; start < walk->size; start += walk->segment_size) {
+        pending_read_segment(walk, start);
+        for (size_t offset = 0; offset + PENDING_BLOCK <= walk->segment_read;
+             offset += PENDING_BLOCK) {
+            if (pending_frame_decode(walk->segment + offset, walk->segment_read - offset,
+                                     walk->meta->log_epoch, &frame) == PENDING_FRAME_OK &&
+                frame.durable > durable) {
+                durable = frame.durable;
+            }
         }
     }
     return durable;
@@ -155,10 +190,17 @@ static txnid_t pending_newest_durable(const struct pending_walk *walk)
 static enum bts_status pending_check_reach(struct pending_walk *walk, struct bts_error *error)
 {
     uint64_t position = walk->meta->log_position;
+    uint64_t offset;
 
+    if (position % PENDING_BLOCK != 0) {
+        return err_set(error, BTS_DAMAGED,
+                       "pending log: checkpoint %llu goes on at position %llu of it, where no "
+                       "frame can begin",
+                       (unsigned long long)walk->meta->txnid, (unsigned long long)position);
+    }
     if (pending_find_size(walk) &&
-        pending_find_segment(walk, position > 0 ? (position - 1) / walk->segment_size : 0) !=
-            NULL) {
+        pending_find_segment(walk, position > 0 ? (position - 1) / walk->segment_size : 0,
+                             &offset)) {
         return BTS_OK;
     }
     return err_set(error, BTS_DAMAGED,
@@ -168,37 +210,45 @@ static enum bts_status pending_check_reach(struct pending_walk *walk, struct bts
                    (unsigned long long)walk->meta->log_epoch);
 }
 
-static enum bts_status pending_walk_all(struct pending_walk *walk, struct bts_error *error)
+/* The frames from the meta's position to the end of the log. */
+static enum bts_status pending_walk_frames(struct pending_walk *walk, struct bts_error *error)
 {
-    uint64_t sequence;
-    size_t offset;
+    uint64_t sequence = walk->meta->log_position / walk->segment_size;
+    size_t offset = walk->meta->log_position % walk->segment_size;
+    enum bts_status status = BTS_OK;
+    uint64_t start;
     bool ended = false;
 
-    if (pending_check_reach(walk, error) != BTS_OK) {
-        return BTS_DAMAGED;
-    }
-    sequence = walk->meta->log_position / walk->segment_size;
-    offset = walk->meta->log_position % walk->segment_size;
-    while (!ended) {
-        const uint8_t *segment = pending_find_segment(walk, sequence);
-        enum bts_status status;
-        if (segment == NULL) {
-            break;
-        }
+    while (status == BTS_OK && !ended && pending_find_segment(walk, sequence, &start)) {
+        pending_read_segment(walk, start);
         offset = offset < PENDING_BLOCK ? PENDING_BLOCK : offset;
-        status = pending_walk_segment(walk, segment, offset, &ended, error);
-        if (status != BTS_OK) {
-            return status;
-        }
+        status = pending_walk_segment(walk, offset, &ended, error);
         sequence++;
         offset = PENDING_BLOCK;
     }
-    if (pending_newest_durable(walk) > walk->txnid) {
-        return err_set(error, BTS_DAMAGED,
-                       "pending log: the frame after txnid %llu is not whole, but was durable",
-                       (unsigned long long)walk->txnid);
+    return status;
+}
+
+static enum bts_status pending_walk_all(struct pending_walk *walk, struct bts_error *error)
+{
+    enum bts_status status = pending_check_reach(walk, error);
+    struct stat stat;
+
+    if (status == BTS_OK) {
+        status = pending_reserve(walk, error);
     }
-    return BTS_OK;
+    if (status == BTS_OK) {
+        status = pending_walk_frames(walk, error);
+    }
+    if (status == BTS_OK && pending_newest_durable(walk) > walk->txnid) {
+        status = err_set(error, BTS_DAMAGED,
+                         "pending log: the frame after txnid %llu is not whole, but was durable",
+                         (unsigned long long)walk->txnid);
+    }
+    if (status == BTS_OK && (fstat(walk->fd, &stat) != 0 || (uint64_t)stat.st_size < walk->size)) {
+        status = err_set(error, BTS_DAMAGED, "pending log: was cut short while it was read");
+    }
+    return status;
 }
 
 enum bts_status pending_count(const char *path, const struct meta *meta, uint64_t *frame_count,
@@ -207,34 +257,29 @@ enum bts_status pending_count(const char *path, const struct meta *meta, uint64_
     struct pending_walk walk = {.meta = meta, .txnid = meta->txnid};
     struct bts_error own; /* pending_check_batches reads the text that it goes around */
     struct stat stat;
-    void *data = MAP_FAILED;
     enum bts_status status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     *frame_count = 0;
-    if (fd < 0 && errno == ENOENT) {
+    error = error != NULL ? error : &own;
+    walk.fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (walk.fd < 0 && errno == ENOENT) {
         return err_set(error, BTS_DAMAGED,
                        "pending log: is missing, but the store was not stopped cleanly: commits "
                        "after %llu are in it",
                        (unsigned long long)meta->txnid);
     }
-    if (fd < 0 || fstat(fd, &stat) != 0) {
+    if (walk.fd < 0 || fstat(walk.fd, &stat) != 0) {
         status = err_set_errno(error, BTS_IO, errno, "pending log: cannot open it");
     } else if (stat.st_size < (off_t)PENDING_BLOCK) {
         status = err_set(error, BTS_DAMAGED, "pending log: %lld bytes are no log",
                          (long long)stat.st_size);
     } else {
-        walk.size = (size_t)stat.st_size;
-        data = mmap(NULL, walk.size, PROT_READ, MAP_SHARED, fd, 0);
-        walk.data = data;
-        status = data != MAP_FAILED ? pending_walk_all(&walk, error != NULL ? error : &own)
-                                    : err_set_errno(error, BTS_IO, errno, "pending log: mmap");
+        walk.size = (uint64_t)stat.st_size;
+        status = pending_walk_all(&walk, error);
     }
-    if (data != MAP_FAILED) {
-        munmap(data, walk.size);
-    }
-    if (fd >= 0) {
-        close(fd);
+    free(walk.segment);
+    if (walk.fd >= 0) {
+        close(walk.fd);
     }
     *frame_count = walk.frame_count;
     return status;

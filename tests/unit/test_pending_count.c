@@ -7,8 +7,10 @@
 #include "format/batch.h"
 #include "unit.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SEGMENT PENDING_SEGMENT_SIZE_MIN
@@ -148,6 +150,57 @@ START_TEST(replay_starts_at_the_metas_position)
 }
 END_TEST
 
+/* A frame begins at a block: a meta that names another place is damaged or lies. */
+START_TEST(a_position_inside_a_block_is_damage)
+{
+    static const uint64_t inside[] = {1, PENDING_BLOCK - 1, PENDING_BLOCK + 8,
+                                      SEGMENT + 3 * PENDING_BLOCK + 512, UINT64_MAX};
+
+    for (unsigned i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
+        struct log *log = new_log();
+        add_segment(log, 0, EPOCH, 0);
+        add_segment(log, 1, EPOCH, 1);
+        add_frames(log, PENDING_BLOCK, 11, 3);
+        log->meta.log_position = inside[i];
+        expect(log, BTS_DAMAGED, 0);
+    }
+}
+END_TEST
+
+/* The file shrinks all the time; whatever is found, no load may fail. */
+START_TEST(a_log_that_is_cut_short_meanwhile_never_crashes_it)
+{
+    char path[] = "/tmp/bts-unit-XXXXXX";
+    struct log *log = new_log();
+    int fd = mkstemp(path);
+    uint64_t count;
+    pid_t cutter;
+
+    add_segment(log, 0, EPOCH, 0);
+    add_segment(log, 1, EPOCH, 1);
+    add_frames(log, PENDING_BLOCK, 11, SEGMENT / PENDING_BLOCK - 1);
+    ck_assert_int_eq(write(fd, log->bytes, log->size), (ssize_t)log->size);
+    cutter = fork();
+    if (cutter == 0) {
+        for (;;) {
+            if (ftruncate(fd, PENDING_BLOCK) != 0 ||
+                pwrite(fd, log->bytes, log->size, 0) != (ssize_t)log->size) {
+                _exit(1);
+            }
+        }
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        enum bts_status status = pending_count(path, &log->meta, &count, NULL);
+        ck_assert_msg(status == BTS_OK || status == BTS_DAMAGED, "status %d", (int)status);
+    }
+    kill(cutter, SIGKILL);
+    waitpid(cutter, NULL, 0);
+    close(fd);
+    unlink(path);
+    free(log);
+}
+END_TEST
+
 START_TEST(the_log_goes_on_in_the_segment_with_the_next_number)
 {
     struct log *log = new_log();
@@ -243,7 +296,8 @@ int main(void)
     return UNIT_RUN("pending_count", a_missing_or_empty_log_is_damage,
                     a_log_that_does_not_reach_back_to_the_meta_is_damage,
                     frames_are_counted_up_to_the_first_that_is_missing,
-                    replay_starts_at_the_metas_position,
+                    replay_starts_at_the_metas_position, a_position_inside_a_block_is_damage,
+                    a_log_that_is_cut_short_meanwhile_never_crashes_it,
                     the_log_goes_on_in_the_segment_with_the_next_number, a_torn_frame_ends_the_log,
                     a_frame_that_was_durable_and_is_not_whole_is_damage,
                     a_batch_that_makes_no_sense_is_damage, random_bytes_never_crash_it);
