@@ -6,6 +6,10 @@
  * entry within the bounds, backward on the last.  That entry lies in the leaf
  * itself or in the one beside it; two leaves without it mean that there is
  * none, so no move visits more than two leaves, whatever the pages hold.
+ *
+ * A step to the leaf beside compares the first keys of the two: they ascend, or
+ * it is damage.  So a walk meets no leaf twice, though hostile inner pages led
+ * to one a billion times.
  */
 #include "read/cursor.h"
 
@@ -160,12 +164,30 @@ static enum bts_status cursor_enter(struct cursor *cursor, enum cursor_way way,
     return cursor_descend(cursor, 0, cursor->view.root, cursor->view.txnid, way, key, error);
 }
 
+/* The first key of this leaf lies on the right side of that of the leaf it was reached from. */
+static enum bts_status cursor_check_order(const struct cursor *cursor,
+                                          const struct page_header *from, int direction,
+                                          struct bts_error *error)
+{
+    struct leaf_entry before = leaf_entry_at(from, 0);
+    struct leaf_entry entry = leaf_entry_at(cursor->leaf, 0);
+    int order = bytes_compare(entry.key, entry.key_size, before.key, before.key_size);
+
+    if (__builtin_expect(direction > 0 ? order > 0 : order < 0, 1))
+        return BTS_OK;
+    return err_set(error, BTS_DAMAGED,
+                   "page %u: its keys do not lie %s those of page %u; run btstore check",
+                   cursor->leaf->pgno, direction > 0 ? "behind" : "before", from->pgno);
+}
+
 /* The leaf after this one, or (direction -1) before it; BTS_END: there is none. */
 static enum bts_status cursor_enter_beside(struct cursor *cursor, int direction,
                                            struct bts_error *error)
 {
     enum cursor_way way = direction > 0 ? CURSOR_WAY_FIRST : CURSOR_WAY_LAST;
+    const struct page_header *from = cursor->leaf;
     unsigned step = cursor->view.depth - 1;
+    enum bts_status status;
 
     while (step > 0) {
         struct cursor_step *above = &cursor->path[--step];
@@ -173,8 +195,9 @@ static enum bts_status cursor_enter_beside(struct cursor *cursor, int direction,
 
         if (above->index != outermost) {
             above->index += (uint32_t)direction;
-            return cursor_descend(cursor, step + 1, inner_children(above->page)[above->index],
-                                  above->page->txnid, way, NULL, error);
+            status = cursor_descend(cursor, step + 1, inner_children(above->page)[above->index],
+                                    above->page->txnid, way, NULL, error);
+            return status == BTS_OK ? cursor_check_order(cursor, from, direction, error) : status;
         }
     }
     return BTS_END;
