@@ -28,6 +28,9 @@
 #define COMMIT_CHECKPOINT_AGE_MS 30000u
 #define COMMIT_FINISH_TRIES 1000u
 
+_Static_assert(COMMIT_LOG_SIZE_MIN == PENDING_LOG_SEGMENTS_MIN * COMMIT_SEGMENT_SIZE,
+               "the least log has the least segments");
+
 /* ---- small things ------------------------------------------------------- */
 
 int64_t commit_now_ms(void)

@@ -29,6 +29,8 @@
 
 struct commit;
 
+#define COMMIT_LOG_SIZE_MIN (16u << 20) /* of segments of 4 MiB; less is raised to it */
+
 struct commit_options {
     const char *path;                  /* the database file */
     const struct file_system *system;  /* NULL: file_system_real */

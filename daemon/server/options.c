@@ -5,6 +5,7 @@
 #include "server/options.h"
 
 #include "base/err.h"
+#include "commit/commit.h"
 #include "format/page.h"
 
 #include <errno.h>
@@ -67,7 +68,7 @@ static const char option_help[] =
     "                           else only the user of the daemon and root may\n"
     "      --page-size SIZE     page size of a new store: 4K (default) to 64K\n"
     "      --map-size SIZE      address space to reserve for the file (default 1T)\n"
-    "      --log-size SIZE      most bytes of STORE.pending (default 64M)\n"
+    "      --log-size SIZE      most bytes of STORE.pending, 16M at least (default 64M)\n"
     "      --must-exist         do not create a missing STORE\n"
     "      --idle-exit SECONDS  end so long after the last client and reader left\n"
     "      --private            what libbtstore gives when it starts a daemon for a\n"
@@ -137,7 +138,12 @@ static enum bts_status options_set_number(struct options *options, int key, cons
     case OPTION_MAP_SIZE:
         return options_number("map-size", text, 1ull << 46, &options->map_size, error);
     case OPTION_LOG_SIZE:
-        return options_number("log-size", text, 1ull << 40, &options->log_size, error);
+        status = options_number("log-size", text, 1ull << 40, &options->log_size, error);
+        if (status == BTS_OK && options->log_size < COMMIT_LOG_SIZE_MIN) {
+            status = err_set(error, BTS_INVALID, "btstored: --log-size: '%s' is less than %uM",
+                             text, COMMIT_LOG_SIZE_MIN >> 20);
+        }
+        break;
     case OPTION_IDLE_EXIT:
         status = options_number("idle-exit", text, 365ull * 24 * 3600, &number, error);
         options->idle_exit_s = (int)number;

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define WORKLOAD_WRITERS 3u
-#define WORKLOAD_LOG_SIZE "1M" /* the daemon's: small, so that checkpoints are many */
+#define WORKLOAD_LOG_SIZE "16M" /* the least that the daemon takes: checkpoints are many */
 
 enum workload_verdict {
     WORKLOAD_SOUND,

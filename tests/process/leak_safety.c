@@ -193,7 +193,7 @@ static void kills_leave_nothing(void)
         for (int w = 0; w < 3; w++)
             harness_kill_child(writers[w]);
         harness_kill(&harness);
-        harness_start(&harness, "--log-size", "2M", NULL);
+        harness_start(&harness, "--log-size", "16M", NULL);
         store = harness_open(&harness);
         harness_check_store(store);
         bts_store_close(store);
@@ -205,7 +205,7 @@ int main(void)
     struct bts_store *store;
 
     harness_init(&harness);
-    harness_start(&harness, "--log-size", "2M", NULL);
+    harness_start(&harness, "--log-size", "16M", NULL);
     store = harness_open(&harness);
     put_many(store, "default", 0, 500, 2000);
     refused_batches_leave_nothing(store);

@@ -51,14 +51,14 @@ START_TEST(every_option_is_understood_in_any_place)
     struct options options;
     enum options_action action;
 
-    ck_assert_int_eq(parse("--socket /s --page-size 64K app.bts --map-size=2G --log-size 1M",
+    ck_assert_int_eq(parse("--socket /s --page-size 64K app.bts --map-size=2G --log-size 16M",
                            &options, &action, NULL),
                      BTS_OK);
     ck_assert_str_eq(options.store, "app.bts");
     ck_assert_str_eq(options.socket, "/s");
     ck_assert_uint_eq(options.page_size, 65536);
     ck_assert_uint_eq(options.map_size, 2ull << 30);
-    ck_assert_uint_eq(options.log_size, 1u << 20);
+    ck_assert_uint_eq(options.log_size, 16u << 20);
     ck_assert_int_eq(parse("-f -g users -s x --idle-exit 7 --ready-fd 3 --must-exist y", &options,
                            &action, NULL),
                      BTS_OK);
@@ -110,6 +110,9 @@ START_TEST(a_wrong_command_line_is_told_what_is_wrong)
         {"--page-size 1M a", "is no number up to 65536"},
         {"--map-size 12Q a", "'12Q' is no number"},
         {"--log-size -5 a", "'-5' is no number"},
+        {"--log-size 2M a", "--log-size: '2M' is less than 16M"},
+        {"--log-size 16777215 a", "'16777215' is less than 16M"},
+        {"--log-size 0 a", "'0' is less than 16M"},
         {"--log-size 5MM a", "'5MM' is no number"},
         {"--idle-exit soon a", "'soon' is no number"},
         {"--ready-fd 99999999999 a", "is no number"},
