@@ -193,6 +193,9 @@ unit_programs += tests/unit/test_pending_count
 tests_unit_test_pending_count_LDADD = $(client_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_store
 tests_unit_test_store_LDADD = $(client_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_store_check
+tests_unit_test_store_check_SOURCES = tests/unit/test_store_check.c $(check_store_sources)
+tests_unit_test_store_check_LDADD = $(client_libs) $(CHECK_LIBS)
 
 # salvage
 unit_programs += tests/unit/test_salvage_ranges
