@@ -143,7 +143,7 @@ START_TEST(a_search_goes_on_behind_the_last_group_at_the_first)
     start(2 * GROUP);
     ck_assert_uint_eq(claim(), 50);
     ck_assert_uint_eq(claim_run(40), GROUP + 500); /* 39 are left in the first */
-    ck_assert_uint_eq(claim_run(39), 51);          /* found from where pages are claimed, and round */
+    ck_assert_uint_eq(claim_run(39), 51);          /* from where pages are claimed, and round */
     stop();
 }
 END_TEST
