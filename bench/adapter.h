@@ -6,6 +6,10 @@
  * its store's manual recommends for speed at the durability that a use asks
  * for, and says in `settings` what that is.  Whatever fails ends the process
  * with a message (bench_fail): a benchmark that goes on is worth nothing.
+ *
+ * A function that a store has nothing like is NULL, and the store is left out
+ * of the workloads that need it.  A store of `threads` is opened by the
+ * threads of one process, each with a peer of its own; any other by processes.
  */
 #ifndef BENCH_ADAPTER_H
 #define BENCH_ADAPTER_H
@@ -26,10 +30,13 @@ struct pair {
 };
 
 enum peer_use {
-    PEER_READ,        /* many reads of a store that nobody changes */
-    PEER_LOAD,        /* large transactions in random key order */
-    PEER_LOAD_SORTED, /* the same in ascending key order, into an empty store */
-    PEER_COMMIT,      /* small transactions, each durable when write() returns */
+    PEER_READ,         /* many reads of a store that nobody changes */
+    PEER_READ_SHARED,  /* many reads beside one writer, PEER_COMMIT in another process */
+    PEER_FILL,         /* large transactions in random key order; durable after drain() */
+    PEER_LOAD,         /* the same, each durable before it counts as done */
+    PEER_LOAD_SORTED,  /* the same in ascending key order, into an empty store */
+    PEER_COMMIT,       /* small transactions, each durable when write() returns */
+    PEER_RELAXED,      /* small transactions, visible when write() returns, durable later */
 };
 
 /* A store opened by one process; each adapter has its own. */
@@ -37,9 +44,11 @@ struct peer;
 
 struct adapter {
     const char *name;
+    const struct adapter *stands_for; /* whose store, loaded by it, this one opens; or NULL */
+    bool threads;
     const char *(*version)(void);
     const char *settings;
-    const char *data_file; /* the file in its folder whose size counts */
+    const char *data_file; /* the file in its folder whose size counts; NULL: none does */
 
     /*
      * Starts the process that serves the store in `folder`, and ends it
@@ -57,26 +66,34 @@ struct adapter {
     /* `count` times begin and end and nothing else. */
     void (*snapshots)(struct peer *peer, uint64_t count);
 
+    /* The value is valid until the next get or the end of the snapshot. */
     bool (*get)(struct peer *peer, struct slice key, struct slice *value);
-    /* All keys must be there. */
+    /* All keys must be there.  The values are valid until the next call. */
     void (*get_many)(struct peer *peer, const struct slice *keys, struct slice *values,
                      size_t count);
     /*
      * Visits up to `limit` entries from the first whose key is >= `from`
-     * (size 0: from the start), checks each with value_check, and returns how
-     * many there were.
+     * (size 0: from the start), checks each with value_check against
+     * `value_bytes`, and returns how many there were.
      */
-    size_t (*scan)(struct peer *peer, struct slice from, size_t limit);
+    size_t (*scan)(struct peer *peer, struct slice from, size_t limit, size_t value_bytes);
 
-    /*
-     * One durable transaction of `count` puts.  While loading it may return
-     * before it is durable; drain() waits until everything written is.
-     */
+    /* One transaction of `count` puts, as durable as the use says. */
     void (*write)(struct peer *peer, const struct pair *pairs, size_t count);
+    /* Waits until everything written is durable and as fast to read as it gets. */
     void (*drain)(struct peer *peer);
+    /* One durable transaction of `count` deletions. */
+    void (*erase)(struct peer *peer, const struct slice *keys, size_t count);
+    /* A transaction sent, its outcome left open; and the oldest such waited for. */
+    void (*submit)(struct peer *peer, const struct pair *pairs, size_t count);
+    void (*wait)(struct peer *peer);
 };
 
 extern const struct adapter adapter_btstore;
+extern const struct adapter adapter_btstore_unverified;
 extern const struct adapter adapter_lmdb;
+extern const struct adapter adapter_sqlite;
+extern const struct adapter adapter_rocksdb;
+extern const struct adapter adapter_redis;
 
 #endif

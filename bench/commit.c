@@ -15,7 +15,8 @@
 
 struct writing {
     size_t key_count;
-    uint8_t keys[KEYS_PER_WORKER_MAX][KEY_BYTES];
+    uint8_t keys[KEYS_PER_WORKER_MAX][KEY_BYTES_MAX];
+    uint8_t key_sizes[KEYS_PER_WORKER_MAX];
     uint64_t versions[KEYS_PER_WORKER_MAX]; /* last acknowledged; 0: not written by us */
     uint64_t version; /* grows by one with each commit */
     size_t next;
@@ -27,8 +28,10 @@ static void prepare(struct worker *worker)
     struct writing *writing = bench_alloc(sizeof(*writing));
     size_t at = worker->index;
 
-    while (at < bench.entries && writing->key_count < KEYS_PER_WORKER_MAX) {
-        memcpy(writing->keys[writing->key_count++], bench.dataset.keys[at], KEY_BYTES);
+    while (at < bench.dataset.count && writing->key_count < KEYS_PER_WORKER_MAX) {
+        size_t i = writing->key_count++;
+        writing->key_sizes[i] =
+            (uint8_t)dataset_key(&bench.dataset, at, writing->keys[i]).size;
         at += worker->count;
     }
     if (writing->key_count == 0) {
@@ -37,15 +40,19 @@ static void prepare(struct worker *worker)
     worker->state = writing;
 }
 
+static struct slice key_at(const struct writing *writing, size_t i)
+{
+    return (struct slice){writing->keys[i], writing->key_sizes[i]};
+}
+
 static void commit_next(struct worker *worker, struct writing *writing)
 {
     struct result *result = worker->result;
-    const uint8_t *key = writing->keys[writing->next];
-    uint8_t value[VALUE_BYTES];
-    struct pair pair = {key_slice(key), {value, VALUE_BYTES}};
+    uint8_t value[VALUE_BYTES_MAX];
+    struct pair pair = {key_at(writing, writing->next), {value, bench.dataset.value_bytes}};
     uint64_t start_ns;
 
-    value_fill(key, ++writing->version, value);
+    value_fill(pair.key, ++writing->version, value, pair.value.size);
     start_ns = bench_now_ns();
     worker->adapter->write(worker->peer, &pair, 1);
     if (result->latency_count < LATENCIES_MAX) {
@@ -66,7 +73,7 @@ static void commit_for_a_while(struct worker *worker)
     result->operations = 0;
     result->latency_count = 0;
     result->start_ns = bench_now_ns();
-    deadline_ns = result->start_ns + (uint64_t)bench.commit_ms * 1000000;
+    deadline_ns = result->start_ns + (uint64_t)worker->round_ms * 1000000;
     do {
         commit_next(worker, worker->state);
         result->end_ns = bench_now_ns();
@@ -79,7 +86,7 @@ static void read_back(struct worker *worker)
 
     worker->adapter->begin(worker->peer);
     for (size_t i = 0; i < writing->key_count; i++) {
-        struct slice key = key_slice(writing->keys[i]);
+        struct slice key = key_at(writing, i);
         struct slice value;
         if (writing->versions[i] != 0 &&
             (!worker->adapter->get(worker->peer, key, &value) ||
@@ -106,17 +113,30 @@ static void sum(const struct round *round, double values[FIGURES_MAX])
     values[3] = (double)least * round->count / (double)all;
 }
 
-#define COMMITS(writers, rate_goal, p99_goal)                                                     \
-    {                                                                                             \
-        .name = "commit_" #writers, .title = "durable commits of one put, " #writers " processes", \
-        .rounds = 3, .processes = writers, .use = PEER_COMMIT,                                    \
-        .figures = {{"", "1/s", false, rate_goal},                                                \
-                    {"_p50", "us", true, 0},                                                      \
-                    {"_p99", "us", true, p99_goal},                                               \
-                    {"_least", "share", false, 0}},                                               \
-        .prepare = prepare, .run = commit_for_a_while, .verify = read_back, .sum = sum,           \
-    }
+#define COMMITS(writers)                                                                          \
+    .title = "durable commits of one put, " #writers " processes", .processes = writers,          \
+    .use = PEER_COMMIT, .syncs = true,                                                            \
+    .figures = {{"", "1/s", false},                                                               \
+                {"_p50", "us", true},                                                             \
+                {"_p99", "us", true},                                                             \
+                {"_least", "share", false}},                                                      \
+    .prepare = prepare, .run = commit_for_a_while, .verify = read_back, .sum = sum
 
-const struct workload commit_1 = COMMITS(1, 2, 0);
-const struct workload commit_8 = COMMITS(8, 10, 0);
-const struct workload commit_32 = COMMITS(32, 25, 40);
+const struct workload commit_1 = {
+    .name = "commit_1",
+    .goals = {{"commit/%s/1/lmdb", 0, "lmdb", false, GOAL(2, 2)}},
+    COMMITS(1),
+};
+
+const struct workload commit_8 = {
+    .name = "commit_8",
+    .goals = {{"commit/%s/8/lmdb", 0, "lmdb", false, GOAL(10, 10)}},
+    COMMITS(8),
+};
+
+const struct workload commit_32 = {
+    .name = "commit_32",
+    .goals = {{"commit/%s/32/lmdb", 0, "lmdb", false, GOAL(25, 25)},
+              {"commit/%s/32/p99/lmdb", 2, "lmdb", true, GOAL(0.025, 0.025)}},
+    COMMITS(32),
+};

@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dataset: the entries that every store gets, made before any clock runs.
+ * dataset: the entries that every store gets, and the keys that are looked up.
  *
- * Keys are random bytes.  A value is computed from its key and a version, so
- * that whoever reads one can check it without looking anything up.
+ * An entry is computed from its index, so that 10M of them need no memory:
+ *
+ *   random   16 random bytes                              values of 100 bytes
+ *   prefix   user:00001234                                values of 100 bytes
+ *   url      forum4.io/about/news/0b3k2, 10 to 60 bytes   values of 8 bytes
+ *
+ * Indexes ascend in random key order.  An index at or above the count gives a
+ * key that is in no store and lies among those that are.  A value is computed
+ * from its key and a version: whoever reads one can check it without looking
+ * anything up.
+ *
+ * Probes are keys made before a clock runs, one after the other in memory.
  */
 #ifndef BENCH_DATASET_H
 #define BENCH_DATASET_H
@@ -12,8 +22,28 @@
 
 #include <string.h>
 
-#define KEY_BYTES 16
-#define VALUE_BYTES 100
+#define KEY_BYTES_MAX 64
+#define VALUE_BYTES_MAX 100
+
+enum key_set { KEYS_RANDOM, KEYS_PREFIX, KEYS_URL, KEY_SETS };
+
+struct dataset {
+    enum key_set keys;
+    size_t count;
+    size_t value_bytes;
+};
+
+/* Scans and gets check whole values while this is set, else both ends: see value_check. */
+extern bool dataset_check_whole;
+
+const char *key_set_name(enum key_set keys);
+void dataset_init(struct dataset *dataset, enum key_set keys, size_t count);
+
+/* The key of an index, written to `key`, which has room for KEY_BYTES_MAX. */
+struct slice dataset_key(const struct dataset *dataset, size_t index, void *key);
+
+/* "random/1M" */
+void dataset_label(const struct dataset *dataset, char label[32]);
 
 /* A small fast generator (xorshift64*); `state` must not be 0. */
 static inline uint64_t random_next(uint64_t *state)
@@ -24,56 +54,76 @@ static inline uint64_t random_next(uint64_t *state)
     return *state * 0x2545f4914f6cdd1dULL;
 }
 
-/* Eight bytes of the value: word 0 begins it, word 1 ends it. */
-static inline uint64_t value_word(const void *key, uint64_t version, unsigned word)
-{
-    uint64_t half;
+/* ---- values -------------------------------------------------------------- */
 
-    memcpy(&half, (const char *)key + 8 * word, sizeof(half));
-    return (half ^ 0x9e3779b97f4a7c15ULL) + version * 0xd6e8feb86659fd93ULL;
+/* The eight bytes that begin a value, and, `turned`, those that end it. */
+static inline uint64_t value_word(struct slice key, uint64_t version, uint64_t turned)
+{
+    const char *bytes = key.data;
+    uint64_t first, last;
+
+    memcpy(&first, bytes, sizeof(first)); /* no key is shorter */
+    memcpy(&last, bytes + key.size - sizeof(last), sizeof(last));
+    return (first ^ 0x9e3779b97f4a7c15ULL) * 0xff51afd7ed558ccdULL + last * 0xc4ceb9fe1a85ec53ULL +
+           (version + 1) * 0xd6e8feb86659fd93ULL + turned;
 }
 
+void value_fill(struct slice key, uint64_t version, void *value, size_t size);
+bool value_check_whole(struct slice key, struct slice value, uint64_t version);
+
 /*
- * Checks the value's size, its first and its last eight bytes: that touches
- * all of its cache lines at little cost.  value_check_whole compares all of it.
+ * Checks a value's size, its first and its last eight bytes: that touches all
+ * of its cache lines at little cost.
  */
-static inline bool value_check(struct slice key, struct slice value, uint64_t version)
+static inline bool value_check(struct slice key, struct slice value, size_t size)
 {
     uint64_t first, last;
 
-    if (key.size != KEY_BYTES || value.size != VALUE_BYTES) {
+    if (value.size != size || key.size < sizeof(first)) {
         return false;
     }
+    if (__builtin_expect(dataset_check_whole, 0)) {
+        return value_check_whole(key, value, 0);
+    }
     memcpy(&first, value.data, sizeof(first));
-    memcpy(&last, (const char *)value.data + VALUE_BYTES - sizeof(last), sizeof(last));
-    return first == value_word(key.data, version, 0) && last == value_word(key.data, version, 1);
+    memcpy(&last, (const char *)value.data + size - sizeof(last), sizeof(last));
+    return first == value_word(key, 0, 0) && (size == 8 || last == value_word(key, 0, 1));
 }
 
-bool value_check_whole(struct slice key, struct slice value, uint64_t version);
-void value_fill(const void *key, uint64_t version, void *value);
+/* ---- probes -------------------------------------------------------------- */
 
-struct dataset {
-    size_t count;
-    uint8_t (*keys)[KEY_BYTES];
-    uint8_t (*values)[VALUE_BYTES]; /* of version 0 */
+enum probe_kind {
+    PROBE_UNIFORM, /* all there, each as likely */
+    PROBE_MISSES,  /* one in ten is not there */
+    PROBE_ZIPF,    /* all there, the k-th with likelihood 1/k */
 };
 
-/* Random keys in random order.  Lives as long as the process. */
-void dataset_create(struct dataset *dataset, size_t count, uint64_t seed);
+#define PROBE_ABSENT 0x80 /* bit of a probe's size: the key is in no store */
 
-/* The same entries in ascending order of keys, in memory of their own. */
-void dataset_sort(const struct dataset *dataset, struct dataset *sorted);
-
-/* The keys in another order, one after the other in memory, to look up. */
 struct probes {
+    enum probe_kind kind;
     size_t count;
     size_t next;
-    uint8_t (*keys)[KEY_BYTES];
+    uint64_t state;
+    size_t stride;
+    uint8_t *sizes;
+    uint8_t *keys; /* count * stride */
 };
 
-struct probes *probes_create(const struct dataset *dataset, uint64_t seed);
+struct probes *probes_create(const struct dataset *dataset, enum probe_kind kind, size_t count,
+                             uint64_t seed);
 
-/* The next `count` keys (at most all there are); from the start when too few are left. */
-const uint8_t (*probes_take(struct probes *probes, size_t count))[KEY_BYTES];
+/* Other keys, for the next round. */
+void probes_renew(struct probes *probes, const struct dataset *dataset);
+
+/* The next key, and from the start after the last one. */
+static inline struct slice probes_next(struct probes *probes, bool *is_there)
+{
+    size_t at = probes->next;
+
+    probes->next = at + 1 < probes->count ? at + 1 : 0;
+    *is_there = (probes->sizes[at] & PROBE_ABSENT) == 0;
+    return (struct slice){probes->keys + at * probes->stride, probes->sizes[at] & ~PROBE_ABSENT};
+}
 
 #endif

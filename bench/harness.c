@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@
 
 #define GO_ROUND 'r'
 #define GO_END 'e'
+#define MAIN_STORES 2 /* ours, and the one that most goals are set against */
 #define LOOK_MS 200 /* how often to look whether a worker still lives */
 
 struct team {
@@ -32,10 +34,19 @@ struct team {
     const struct adapter *adapter;
     char folder[STORE_FOLDER_MAX];
     pid_t server;
-    pid_t pids[PROCESSES_MAX];
-    int go[PROCESSES_MAX];   /* write end: GO_ROUND or GO_END */
-    int done[PROCESSES_MAX]; /* read end: one byte when ready, and after each round */
+    unsigned round_ms;
+    pid_t pids[PROCESSES_MAX]; /* one only if the adapter has threads */
+    int go[PROCESSES_MAX];     /* write end: GO_ROUND or GO_END */
+    int done[PROCESSES_MAX];   /* read end: one byte when ready, and after each round */
     struct result *results[PROCESSES_MAX];
+};
+
+/* The worker's ends of the pipes. */
+struct pipes {
+    const struct team *team;
+    unsigned index;
+    int go;
+    int done;
 };
 
 /* ---- workers ------------------------------------------------------------- */
@@ -47,13 +58,26 @@ static void say_done(int done)
     }
 }
 
-__attribute__((noreturn)) static void worker_main(const struct team *team, unsigned index, int go,
-                                                  int done)
+static void worker_round(const struct workload *workload, struct worker *worker)
 {
+    workload->run(worker);
+    if (workload->verify != NULL) {
+        workload->verify(worker);
+    }
+    if (workload->renew != NULL) {
+        workload->renew(worker);
+    }
+}
+
+static void *worker_main(void *argument)
+{
+    const struct pipes *pipes = argument;
+    const struct team *team = pipes->team;
     const struct workload *workload = team->workload;
     struct worker worker = {
-        .adapter = team->adapter, .folder = team->folder, .index = index,
-        .count = workload->processes, .result = team->results[index],
+        .adapter = team->adapter, .folder = team->folder, .index = pipes->index,
+        .count = workload->processes, .server = team->server, .round_ms = team->round_ms,
+        .result = team->results[pipes->index],
     };
     char byte;
 
@@ -63,18 +87,23 @@ __attribute__((noreturn)) static void worker_main(const struct team *team, unsig
     if (workload->prepare != NULL) {
         workload->prepare(&worker);
     }
-    say_done(done);
-    while (read(go, &byte, 1) == 1 && byte == GO_ROUND) {
-        workload->run(&worker);
-        if (workload->verify != NULL) {
-            workload->verify(&worker);
-        }
-        say_done(done);
+    say_done(pipes->done);
+    while (read(pipes->go, &byte, 1) == 1 && byte == GO_ROUND) {
+        worker_round(workload, &worker);
+        say_done(pipes->done);
     }
     if (worker.peer != NULL) {
         team->adapter->close(worker.peer);
     }
-    _exit(0);
+    return NULL;
+}
+
+/* ---- teams --------------------------------------------------------------- */
+
+/* Processes of the team: its workers, or the one whose threads they are. */
+static unsigned team_pid_count(const struct team *team)
+{
+    return team->adapter->threads ? 1 : team->workload->processes;
 }
 
 static void team_wait(const struct team *team)
@@ -83,7 +112,7 @@ static void team_wait(const struct team *team)
         struct pollfd answer = {.fd = team->done[i], .events = POLLIN};
         char byte;
         while (poll(&answer, 1, LOOK_MS) <= 0) {
-            if (waitpid(team->pids[i], NULL, WNOHANG) != 0) {
+            if (waitpid(team->pids[i % team_pid_count(team)], NULL, WNOHANG) != 0) {
                 bench_fail("%s: %s: a worker failed", team->workload->name, team->adapter->name);
             }
         }
@@ -92,30 +121,6 @@ static void team_wait(const struct team *team)
         }
     }
 }
-
-static void team_fork(struct team *team, unsigned index)
-{
-    int go[2];
-    int done[2];
-
-    if (pipe2(go, O_CLOEXEC) != 0 || pipe2(done, O_CLOEXEC) != 0) {
-        bench_fail("pipe: %m");
-    }
-    team->pids[index] = fork();
-    if (team->pids[index] < 0) {
-        bench_fail("fork: %m");
-    }
-    if (team->pids[index] == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        worker_main(team, index, go[0], done[1]);
-    }
-    close(go[0]);
-    close(done[1]);
-    team->go[index] = go[1];
-    team->done[index] = done[0];
-}
-
-/* ---- teams --------------------------------------------------------------- */
 
 static struct result *shared_result(void)
 {
@@ -128,18 +133,73 @@ static struct result *shared_result(void)
     return memory;
 }
 
+static struct pipes team_pipes(struct team *team, unsigned index)
+{
+    int go[2];
+    int done[2];
+
+    if (pipe2(go, O_CLOEXEC) != 0 || pipe2(done, O_CLOEXEC) != 0) {
+        bench_fail("pipe: %m");
+    }
+    team->go[index] = go[1];
+    team->done[index] = done[0];
+    return (struct pipes){team, index, go[0], done[1]};
+}
+
+/* Runs workers [first, first + count) in this process. */
+__attribute__((noreturn)) static void team_process(struct pipes *pipes, unsigned count)
+{
+    pthread_t threads[PROCESSES_MAX];
+
+    for (unsigned i = 1; i < count; i++) {
+        if (pthread_create(&threads[i], NULL, worker_main, &pipes[i]) != 0) {
+            bench_fail("no thread");
+        }
+    }
+    worker_main(&pipes[0]);
+    for (unsigned i = 1; i < count; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    _exit(0);
+}
+
+static void team_fork(struct team *team)
+{
+    unsigned each = team->workload->processes / team_pid_count(team);
+
+    for (unsigned process = 0; process < team_pid_count(team); process++) {
+        struct pipes pipes[PROCESSES_MAX];
+        for (unsigned i = 0; i < each; i++) {
+            unsigned index = process * each + i;
+            team->results[index] = shared_result();
+            pipes[i] = team_pipes(team, index);
+        }
+        team->pids[process] = fork();
+        if (team->pids[process] < 0) {
+            bench_fail("fork: %m");
+        }
+        if (team->pids[process] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            team_process(pipes, each);
+        }
+        for (unsigned i = 0; i < each; i++) {
+            close(pipes[i].go);
+            close(pipes[i].done);
+        }
+    }
+}
+
 static void team_start(struct team *team)
 {
     const struct adapter *adapter = team->adapter;
 
     if (team->workload->makes_store) {
         store_folder_make(team->folder);
+        team->server = adapter->serve != NULL ? adapter->serve(team->folder) : 0;
+    } else {
+        team->server = bench_server(adapter);
     }
-    team->server = adapter->serve != NULL ? adapter->serve(team->folder) : 0;
-    for (unsigned i = 0; i < team->workload->processes; i++) {
-        team->results[i] = shared_result();
-        team_fork(team, i);
-    }
+    team_fork(team);
     team_wait(team);
 }
 
@@ -158,22 +218,24 @@ static void team_go(const struct team *team)
     team_wait(team);
 }
 
-/* Ends workers and server, cleanly. */
+/* Ends workers and the server that was started for them, cleanly. */
 static void team_stop(struct team *team)
 {
     for (unsigned i = 0; i < team->workload->processes; i++) {
-        int status;
         team_tell(team, i, GO_END);
-        while (waitpid(team->pids[i], &status, 0) < 0 && errno == EINTR) {
-        }
         close(team->go[i]);
         close(team->done[i]);
+    }
+    for (unsigned i = 0; i < team_pid_count(team); i++) {
+        int status;
+        while (waitpid(team->pids[i], &status, 0) < 0 && errno == EINTR) {
+        }
         if (status != 0) {
             bench_fail("%s: %s: a worker failed at its end", team->workload->name,
                        team->adapter->name);
         }
     }
-    if (team->server > 0) {
+    if (team->workload->makes_store && team->server > 0) {
         team->adapter->stop(team->server, team->folder);
     }
 }
@@ -209,16 +271,33 @@ static void team_round(struct team *team, double values[FIGURES_MAX])
     }
 }
 
+static bool suits(const struct workload *workload, const struct adapter *adapter)
+{
+    return bench_is_listed(workload->stores, adapter->name) &&
+           (workload->stores != NULL || adapter->stands_for == NULL) &&
+           (workload->suits == NULL || workload->suits(adapter));
+}
+
+/* Stores that no goal is set against get shorter rounds. */
+static unsigned round_ms(unsigned index)
+{
+    return index < MAIN_STORES ? bench.round_ms : bench.round_ms / 2;
+}
+
 static unsigned teams_init(const struct workload *workload, struct team *teams)
 {
     unsigned count = 0;
 
-    while (bench.adapters[count] != NULL) {
+    for (unsigned i = 0; bench.adapters[i] != NULL; i++) {
         struct team *team = &teams[count];
-        *team = (struct team){.workload = workload, .adapter = bench.adapters[count]};
-        store_folder_name(team->adapter, workload->makes_store ? workload->name : LOADED_STORE,
-                          team->folder);
-        count++;
+        if (suits(workload, bench.adapters[i])) {
+            *team = (struct team){.workload = workload, .adapter = bench.adapters[i],
+                                  .round_ms = workload->syncs ? bench.round_ms : round_ms(i)};
+            store_folder_name(team->adapter,
+                              workload->makes_store ? workload->name : LOADED_STORE,
+                              team->folder);
+            count++;
+        }
     }
     return count;
 }
@@ -226,28 +305,48 @@ static unsigned teams_init(const struct workload *workload, struct team *teams)
 void harness_run(const struct workload *workload)
 {
     struct team teams[ADAPTERS_MAX];
-    struct report report = {.workload = workload};
-    unsigned count = teams_init(workload, teams);
+    struct report report = {.workload = workload, .rounds = bench.rounds};
 
+    report.count = teams_init(workload, teams);
     report_title(workload);
-    report.rounds = bench.rounds != 0 ? bench.rounds : workload->rounds;
-    if (report.rounds > ROUNDS_MAX) {
-        report.rounds = ROUNDS_MAX;
-    }
-    for (unsigned i = 0; i < count && !workload->makes_store; i++) {
-        team_start(&teams[i]);
+    for (unsigned i = 0; i < report.count; i++) {
+        report.adapters[i] = teams[i].adapter;
+        if (!workload->makes_store) {
+            team_start(&teams[i]);
+        }
     }
     for (unsigned round = 0; round < report.rounds; round++) {
-        for (unsigned turn = 0; turn < count; turn++) {
-            unsigned i = round % 2 == 0 ? turn : count - 1 - turn;
+        for (unsigned turn = 0; turn < report.count; turn++) {
+            unsigned i = round % 2 == 0 ? turn : report.count - 1 - turn;
             team_round(&teams[i], report.values[i][round]);
         }
     }
-    for (unsigned i = 0; i < count && !workload->makes_store; i++) {
+    for (unsigned i = 0; i < report.count && !workload->makes_store; i++) {
         team_stop(&teams[i]);
         team_free_results(&teams[i]);
     }
     report_print(&report);
+}
+
+void harness_once(const struct adapter *adapter, const char *folder, enum peer_use use,
+                  void (*work)(struct worker *worker), struct result *result)
+{
+    struct worker worker = {.adapter = adapter, .folder = folder, .count = 1, .result = result};
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        worker.peer = adapter->open(folder, use);
+        work(&worker);
+        adapter->close(worker.peer);
+        _exit(0);
+    }
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (child < 0 || status != 0) {
+        bench_fail("%s: a process failed", adapter->name);
+    }
 }
 
 /* ---- sums ---------------------------------------------------------------- */

@@ -9,8 +9,9 @@
  * The figure of a store is the median of its rounds; the ratio of two stores
  * is the median of the ratios of their rounds, each against its neighbour.
  *
- * Nothing but the store is on the timed path: keys and values were made
- * before, and results go to memory shared with the parent.
+ * The stores of a stage are loaded once (stage.h) and shared by its workloads.
+ * Nothing but the store is on the timed path: keys were made before, and
+ * results go to memory shared with the parent.
  */
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
@@ -21,20 +22,22 @@
 #include <stdint.h>
 
 #define ROUNDS_MAX 16
-#define FIGURES_MAX 4
+#define FIGURES_MAX 5
+#define GOALS_MAX 3
 #define PROCESSES_MAX 128
 #define LATENCIES_MAX (1u << 17)
 #define ADAPTERS_MAX 8
+#define MARKS_MAX 4
 
 /* What one run of the program is told. */
 struct bench {
-    const char *folder; /* stores lie in FOLDER/ADAPTER/NAME */
+    const char *folder; /* stores lie in FOLDER/bench-stores/ADAPTER/NAME */
     const char *daemon; /* btstored */
-    size_t entries;
-    unsigned rounds; /* 0: what each workload asks for */
-    unsigned commit_ms;
-    const struct adapter *adapters[ADAPTERS_MAX]; /* ours first; NULL ends */
-    struct dataset dataset;
+    unsigned rounds;
+    unsigned round_ms;
+    const struct adapter *adapters[ADAPTERS_MAX + 1]; /* ours first, LMDB second; NULL ends */
+    struct dataset dataset; /* of the stage that runs */
+    pid_t servers[ADAPTERS_MAX]; /* of its stores, as stage.h starts them; 0: none */
 };
 
 extern struct bench bench;
@@ -44,6 +47,7 @@ struct result {
     uint64_t operations;
     uint64_t start_ns;
     uint64_t end_ns;
+    double marks[MARKS_MAX]; /* whatever else the workload wants to sum */
     size_t latency_count;
     uint32_t latencies_ns[LATENCIES_MAX];
 };
@@ -54,6 +58,8 @@ struct worker {
     struct peer *peer;
     unsigned index; /* among `count` workers */
     unsigned count;
+    pid_t server;
+    unsigned round_ms;
     struct result *result;
     void *state; /* of the workload, made by prepare */
 };
@@ -70,19 +76,34 @@ struct figure {
     const char *name; /* added to the workload's name; "" for the main figure */
     const char *unit;
     bool lower_is_better;
-    double goal; /* how many times better than the peer; 0: none */
+};
+
+/* GOAL(1M, 10M) for all key sets alike. */
+#define GOAL(small, large) {{small, large}, {small, large}, {small, large}}
+
+/* A figure of ours divided by that of a peer, or by nothing. */
+struct goal {
+    const char *row;     /* the row's name, with %s for "random/1M" */
+    unsigned figure;
+    const char *against; /* names of adapters, of which the best counts; "": the figure itself */
+    bool at_most;        /* smaller is better */
+    double value[KEY_SETS][2]; /* for 1M entries and for more; 0: none */
 };
 
 struct workload {
     const char *name;
     const char *title;
-    unsigned rounds;
+    const char *stores; /* names of adapters; NULL: all that can */
     unsigned processes;
     enum peer_use use;
     bool makes_store;  /* a new store for each round, measured after it was closed */
     bool opens_itself; /* workers get no open peer */
+    bool syncs;        /* means nothing on a file system in memory */
     struct figure figures[FIGURES_MAX]; /* without a unit: ends */
+    struct goal goals[GOALS_MAX];       /* without a row: ends */
+    bool (*suits)(const struct adapter *adapter); /* or NULL: all suit */
     void (*prepare)(struct worker *worker); /* once in each worker, untimed; or NULL */
+    void (*renew)(struct worker *worker);   /* before each round, untimed; or NULL */
     void (*run)(struct worker *worker);     /* one round; sets all of the result */
     void (*verify)(struct worker *worker);  /* after each round, untimed; or NULL */
     void (*sum)(const struct round *round, double values[FIGURES_MAX]);
@@ -91,6 +112,13 @@ struct workload {
 /* Runs a workload with all adapters and reports it. */
 void harness_run(const struct workload *workload);
 
+/*
+ * Runs `work` in a process of its own with the adapter's store in `folder`
+ * open, and waits: a store is never opened by the parent of the workers.
+ */
+void harness_once(const struct adapter *adapter, const char *folder, enum peer_use use,
+                  void (*work)(struct worker *worker), struct result *result);
+
 /* ---- what workloads and adapters need ------------------------------------ */
 
 __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *format, ...);
@@ -98,13 +126,14 @@ void *bench_alloc(size_t size); /* zeroed; fails instead of returning NULL */
 size_t bench_map_bytes(void);   /* address space that is enough for any store here */
 uint64_t bench_now_ns(void);
 
-static inline struct slice key_slice(const void *key)
-{
-    return (struct slice){key, KEY_BYTES};
-}
+/* True if `name` is one of the words of `list`; NULL lists all. */
+bool bench_is_listed(const char *list, const char *name);
 
-/* Reads each entry of the loaded store once and compares its whole value. */
-void bench_verify_all(struct worker *worker);
+/* The server of an adapter's loaded store, 0 if there is none. */
+pid_t bench_server(const struct adapter *adapter);
+
+/* Scans the whole store once: warms it up, and checks that each entry is there. */
+void bench_warm_up(struct worker *worker);
 
 /* Operations per second of all workers together. */
 double round_rate(const struct round *round);

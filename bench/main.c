@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench: measure btree_store beside its peers; `make bench` runs it.
+ * bench: measure btree_store beside its peers.
  *
- *     bench [WORKLOAD...]
+ *     bench [--OPTION VALUE]... [WORKLOAD...]
+ *     bench --plan reads
  *
- * The environment says how:
- *   BENCH_DIR        where the stores lie (default: the current folder); it
- *                    must be a real disk for durable figures
- *   BENCH_ENTRIES    entries, default 1,000,000
- *   BENCH_ROUNDS     rounds of each workload, default as the workload says
- *   BENCH_COMMIT_MS  length of a round of commits, default 1500
- *   BENCH_STORES     names of stores, ours first, default "btstore lmdb"
- *   BENCH_JSON       file of raw figures, default bench.json
- *   BTSTORED         the daemon, default the one that was built
+ * An option --round-ms is the variable BENCH_ROUND_MS, too:
+ *   --plan NAME      all of `make bench-reads` or `make bench-writes`
+ *   --entries N      entries, default 1,000,000; --large N: of a plan's large
+ *                    stages, default 10,000,000
+ *   --keys SET       random (default), prefix or url; a plan has its own
+ *   --stores NAMES   in one word, default "btstore lmdb"; a plan: all
+ *   --rounds N       default 5
+ *   --round-ms N     about a second is best; default 500, a plan's 1000
+ *   --dir FOLDER     where the stores lie (default: the current one); it must
+ *                    be a real disk for durable figures
+ *   --json FILE      raw figures, default bench.json
+ *   --daemon FILE    default the btstored that was built
  *
- * Prints medians of the rounds (min .. max), and one line for each ratio:
- *   ratio NAME VALUE goal >=GOAL ok|short
+ * Prints medians of the rounds (min .. max), and last the ratios; report.h.
  */
+#include "plan.h"
 #include "report.h"
+#include "stage.h"
 #include "store_folder.h"
-#include "workloads.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,16 +33,41 @@
 #include <time.h>
 #include <unistd.h>
 
+#define OPTION_BYTES_MAX 64
+
 struct bench bench;
 
-static const struct adapter *const all_adapters[] = {&adapter_btstore, &adapter_lmdb, NULL};
-
-/* In this order: load_random makes the store, and the commits change it. */
-static const struct workload *const all_workloads[] = {
-    &load_random, &load_sorted, &get_held,           &get_each,       &get_each_2, &multi_get_16,
-    &scan_all,    &range_100,   &snapshot_begin_end, &open_first_get, &commit_1,   &commit_8,
-    &commit_32,   NULL,
+/* Each store, and the package that it was not built for lack of. */
+static const struct {
+    const struct adapter *adapter;
+    const char *name;
+    const char *package;
+} peers[] = {
+    {&adapter_btstore, "btstore", NULL},
+#ifdef BENCH_LMDB
+    {&adapter_lmdb, "lmdb", NULL},
+#else
+    {NULL, "lmdb", "liblmdb-dev"},
+#endif
+#ifdef BENCH_SQLITE
+    {&adapter_sqlite, "sqlite", NULL},
+#else
+    {NULL, "sqlite", "libsqlite3-dev"},
+#endif
+#ifdef BENCH_ROCKSDB_VERSION
+    {&adapter_rocksdb, "rocksdb", NULL},
+#else
+    {NULL, "rocksdb", "librocksdb-dev"},
+#endif
+#ifdef BENCH_REDIS_SERVER
+    {&adapter_redis, "redis", NULL},
+#else
+    {NULL, "redis", "libhiredis-dev and redis-server"},
+#endif
+    {&adapter_btstore_unverified, "btstore_unverified", NULL},
 };
+
+#define PEERS (sizeof(peers) / sizeof(peers[0]))
 
 /* ---- helpers of the harness ---------------------------------------------- */
 
@@ -68,7 +98,7 @@ void *bench_alloc(size_t size)
 
 size_t bench_map_bytes(void)
 {
-    return bench.entries * 1000 + ((size_t)4 << 30);
+    return bench.dataset.count * 1000 + ((size_t)4 << 30);
 }
 
 uint64_t bench_now_ns(void)
@@ -79,19 +109,47 @@ uint64_t bench_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-void bench_verify_all(struct worker *worker)
+bool bench_is_listed(const char *list, const char *name)
 {
-    struct slice value;
+    size_t size = strlen(name);
 
-    worker->adapter->begin(worker->peer);
-    for (size_t i = 0; i < bench.dataset.count; i++) {
-        struct slice key = key_slice(bench.dataset.keys[i]);
-        if (!worker->adapter->get(worker->peer, key, &value) || value.size != VALUE_BYTES ||
-            memcmp(value.data, bench.dataset.values[i], VALUE_BYTES) != 0) {
-            bench_fail("%s: entry %zu is not what was loaded", worker->adapter->name, i);
+    if (list == NULL) {
+        return true;
+    }
+    for (const char *at = list; (at = strstr(at, name)) != NULL; at += size) {
+        if ((at == list || at[-1] == ' ') && (at[size] == ' ' || at[size] == '\0')) {
+            return true;
         }
     }
+    return false;
+}
+
+pid_t bench_server(const struct adapter *adapter)
+{
+    const struct adapter *loader = adapter->stands_for != NULL ? adapter->stands_for : adapter;
+    unsigned i = 0;
+
+    while (bench.adapters[i] != loader) {
+        i++;
+    }
+    return bench.servers[i];
+}
+
+void bench_warm_up(struct worker *worker)
+{
+    size_t count;
+
+    if (worker->adapter->scan == NULL) {
+        return;
+    }
+    worker->adapter->begin(worker->peer);
+    count = worker->adapter->scan(worker->peer, (struct slice){NULL, 0}, SIZE_MAX,
+                                  bench.dataset.value_bytes);
     worker->adapter->end(worker->peer);
+    if (count != bench.dataset.count) {
+        bench_fail("%s: the store has %zu entries of %zu", worker->adapter->name, count,
+                   bench.dataset.count);
+    }
 }
 
 /* ---- what is asked for --------------------------------------------------- */
@@ -103,11 +161,11 @@ static const char *setting(const char *name, const char *otherwise)
     return value != NULL && *value != '\0' ? value : otherwise;
 }
 
-static unsigned long number(const char *name, unsigned long otherwise)
+static size_t number(const char *name, size_t otherwise)
 {
     const char *text = setting(name, NULL);
     char *end;
-    unsigned long value;
+    size_t value;
 
     if (text == NULL) {
         return otherwise;
@@ -119,66 +177,92 @@ static unsigned long number(const char *name, unsigned long otherwise)
     return value;
 }
 
-/* True if `name` is one of the words of `list`. */
-static bool is_listed(const char *list, const char *name)
+/* --round-ms 500 becomes BENCH_ROUND_MS=500. */
+static void set_option(const char *option, const char *value)
 {
+    static const char known[] = "BENCH_PLAN BENCH_ENTRIES BENCH_LARGE BENCH_KEYS BENCH_STORES "
+                                "BENCH_ROUNDS BENCH_ROUND_MS BENCH_DIR BENCH_JSON BENCH_DAEMON";
+    char name[OPTION_BYTES_MAX] = "BENCH_";
     size_t size = strlen(name);
 
-    for (const char *at = list; (at = strstr(at, name)) != NULL; at += size) {
-        if ((at == list || at[-1] == ' ') && (at[size] == ' ' || at[size] == '\0')) {
-            return true;
-        }
+    for (const char *at = option + 2; *at != '\0' && size + 1 < sizeof(name); at++) {
+        name[size++] = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
     }
-    return false;
+    name[size] = '\0';
+    if (value == NULL || !bench_is_listed(known, name)) {
+        bench_fail("%s: no such option, or without a value; bench/main.c lists them", option);
+    }
+    setenv(name, value, 1);
 }
 
-static void read_settings(void)
+/* Sets the options; leaves the names of workloads, and returns how many. */
+static unsigned read_arguments(int argc, char *argv[], const char *names[])
 {
-    const char *stores = setting("BENCH_STORES", "btstore lmdb");
     unsigned count = 0;
 
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) == 0) {
+            set_option(argv[i], argv[i + 1]);
+            i++;
+        } else if (count == STAGE_WORKLOADS_MAX - 1 || plan_find_workload(argv[i]) == NULL) {
+            bench_fail("there is no workload %s; bench/plan.c lists them", argv[i]);
+        } else {
+            names[count++] = argv[i];
+        }
+    }
+    return count;
+}
+
+static void read_settings(bool has_plan)
+{
     bench.folder = setting("BENCH_DIR", ".");
-    bench.daemon = setting("BTSTORED", BENCH_BTSTORED);
-    bench.entries = number("BENCH_ENTRIES", 1000000);
-    bench.rounds = (unsigned)number("BENCH_ROUNDS", 0);
-    bench.commit_ms = (unsigned)number("BENCH_COMMIT_MS", 1500);
-    for (unsigned i = 0; all_adapters[i] != NULL; i++) {
-        if (is_listed(stores, all_adapters[i]->name)) {
-            bench.adapters[count++] = all_adapters[i];
+    bench.daemon = setting("BENCH_DAEMON", BENCH_BTSTORED);
+    bench.rounds = (unsigned)number("BENCH_ROUNDS", 5);
+    bench.round_ms = (unsigned)number("BENCH_ROUND_MS", has_plan ? 1000 : 500);
+    if (bench.rounds > ROUNDS_MAX) {
+        bench_fail("at most %d rounds", ROUNDS_MAX);
+    }
+}
+
+static enum key_set key_set_asked_for(void)
+{
+    const char *name = setting("BENCH_KEYS", "random");
+
+    for (enum key_set keys = 0; keys < KEY_SETS; keys++) {
+        if (strcmp(key_set_name(keys), name) == 0) {
+            return keys;
         }
     }
+    bench_fail("there are no keys %s", name);
+}
+
+/* Puts those of the named stores that were built into bench.adapters. */
+static void choose_stores(const char *names, bool is_told)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < PEERS; i++) {
+        if (!bench_is_listed(names, peers[i].name)) {
+            continue;
+        }
+        if (peers[i].adapter != NULL) {
+            bench.adapters[count++] = peers[i].adapter;
+        } else if (is_told) {
+            printf("peer %s: not built, install %s and configure again\n", peers[i].name,
+                   peers[i].package);
+        }
+    }
+    bench.adapters[count] = NULL;
     if (count == 0) {
-        bench_fail("BENCH_STORES=%s names no store", stores);
-    }
-}
-
-static bool is_wanted(const struct workload *workload, int argc, char *argv[])
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], workload->name) == 0) {
-            return true;
-        }
-    }
-    return argc <= 1;
-}
-
-static void check_names(int argc, char *argv[])
-{
-    for (int i = 1; i < argc; i++) {
-        unsigned at = 0;
-        while (all_workloads[at] != NULL && strcmp(all_workloads[at]->name, argv[i]) != 0) {
-            at++;
-        }
-        if (all_workloads[at] == NULL) {
-            bench_fail("there is no workload %s", argv[i]);
-        }
+        bench_fail("no store is named");
     }
 }
 
 static void print_header(void)
 {
-    printf("# %zu entries: keys of %d random bytes, values of %d bytes; medians (min .. max)\n",
-           bench.entries, KEY_BYTES, VALUE_BYTES);
+    printf("# medians of %u rounds of %u ms (min .. max); keys: 16 random bytes, user:00001234, "
+           "URL-like of 10 to 60 bytes;\n# values of 100 bytes, with URL-like keys of 8\n",
+           bench.rounds, bench.round_ms);
     for (unsigned i = 0; bench.adapters[i] != NULL; i++) {
         printf("# %s %s: %s\n", bench.adapters[i]->name, bench.adapters[i]->version(),
                bench.adapters[i]->settings);
@@ -188,34 +272,84 @@ static void print_header(void)
 
 /* ---- go ------------------------------------------------------------------ */
 
-static bool is_durable(const struct workload *workload)
+static void choose_data(const struct stage_plan *stage)
 {
-    return workload->use == PEER_COMMIT;
+    dataset_init(&bench.dataset, stage->keys,
+                 stage->is_large ? number("BENCH_LARGE", 10000000)
+                                 : number("BENCH_ENTRIES", 1000000));
+}
+
+/* So that what cannot be measured shows all the same. */
+static void plan_rows(const struct stage_plan *stages)
+{
+    for (const struct stage_plan *stage = stages; stage->workloads[0] != NULL; stage++) {
+        choose_data(stage);
+        report_plan(&stage_load);
+        for (unsigned i = 0; stage->workloads[i] != NULL; i++) {
+            report_plan(stage->workloads[i]);
+        }
+    }
+}
+
+static void run_stage(const struct stage_plan *stage)
+{
+    bool is_memory = store_folder_is_memory();
+
+    choose_data(stage);
+    stage_open();
+    for (unsigned i = 0; stage->workloads[i] != NULL; i++) {
+        const struct workload *workload = stage->workloads[i];
+        if (is_memory && workload->syncs) {
+            printf("SKIP %s: %s lies in memory, where syncing means nothing; set --dir\n",
+                   workload->name, bench.folder);
+        } else {
+            harness_run(workload);
+        }
+    }
+    stage_close();
+}
+
+/* A plan of one stage with the named workloads, in their own order; without names all. */
+static const struct stage_plan *plan_of(const char *const names[], unsigned name_count)
+{
+    static struct stage_plan stages[2];
+    unsigned count = 0;
+
+    stages[0].keys = key_set_asked_for();
+    for (unsigned i = 0; all_workloads[i] != NULL; i++) {
+        bool is_wanted = name_count == 0;
+        for (unsigned name = 0; name < name_count; name++) {
+            is_wanted |= strcmp(names[name], all_workloads[i]->name) == 0;
+        }
+        if (is_wanted) {
+            stages[0].workloads[count++] = all_workloads[i];
+        }
+    }
+    return stages;
 }
 
 int main(int argc, char *argv[])
 {
-    bool is_memory;
+    const char *names[STAGE_WORKLOADS_MAX];
+    unsigned name_count = read_arguments(argc, argv, names);
+    const char *plan_name = setting("BENCH_PLAN", NULL);
+    const struct plan *plan = plan_name != NULL ? plan_find(plan_name) : NULL;
+    const struct stage_plan *stages = plan != NULL ? plan->stages : plan_of(names, name_count);
+    const char *usual = "btstore lmdb btstore_unverified";
 
-    read_settings();
-    check_names(argc, argv);
-    is_memory = store_folder_is_memory();
+    if (plan_name != NULL && plan == NULL) {
+        bench_fail("there is no plan %s; bench/plan.c lists them", plan_name);
+    }
+    read_settings(plan != NULL);
     store_folder_remove_all(); /* what an interrupted run left */
-    dataset_create(&bench.dataset, bench.entries, 1);
+    choose_stores(setting("BENCH_STORES", plan != NULL ? NULL : usual), true);
     print_header();
     report_open(setting("BENCH_JSON", "bench.json"));
-    for (unsigned i = 0; all_workloads[i] != NULL; i++) {
-        const struct workload *workload = all_workloads[i];
-        /* The first one always runs: it makes the store that the others use. */
-        if (i > 0 && !is_wanted(workload, argc, argv)) {
-            continue;
-        }
-        if (is_memory && is_durable(workload)) {
-            printf("SKIP %s: %s lies in memory, where syncing means nothing; set BENCH_DIR\n",
-                   workload->name, bench.folder);
-            continue;
-        }
-        harness_run(workload);
+    plan_rows(stages);
+    for (; stages->workloads[0] != NULL; stages++) {
+        choose_stores(setting("BENCH_STORES", plan != NULL && !stages->is_large ? NULL : usual),
+                      false);
+        run_stage(stages);
     }
     report_close();
     store_folder_remove_all();

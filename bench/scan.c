@@ -1,59 +1,77 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scan: all entries in key order, and ranges of 100 entries from random keys.
- * Each entry's value is checked.
+ * scan: all entries in key order, again and again, and ranges of 100 entries
+ * from random keys.  Each entry's value is checked.
  */
 #include "workloads.h"
 
-#define PASSES 2
 #define RANGE_ENTRIES 100
-#define RANGES_MAX 20000
+#define RANGES_BETWEEN_LOOKS 16 /* at the clock */
+#define PROBES 100000
+
+static bool suits(const struct adapter *adapter)
+{
+    return adapter->scan != NULL;
+}
 
 static void prepare_scan(struct worker *worker)
 {
-    bench_verify_all(worker);
+    bench_warm_up(worker);
 }
 
 static void prepare_ranges(struct worker *worker)
 {
-    bench_verify_all(worker);
-    worker->state = probes_create(&bench.dataset, worker->index + 1);
+    bench_warm_up(worker);
+    worker->state = probes_create(&bench.dataset, PROBE_UNIFORM, PROBES, worker->index + 1);
 }
 
 static void scan(struct worker *worker)
 {
     const struct adapter *adapter = worker->adapter;
+    struct result *result = worker->result;
+    uint64_t deadline_ns;
 
-    worker->result->start_ns = bench_now_ns();
+    result->operations = 0;
+    result->start_ns = bench_now_ns();
+    deadline_ns = result->start_ns + (uint64_t)worker->round_ms * 1000000;
     adapter->begin(worker->peer);
-    for (unsigned pass = 0; pass < PASSES; pass++) {
-        size_t count = adapter->scan(worker->peer, (struct slice){NULL, 0}, SIZE_MAX);
-        if (count != bench.entries) {
-            bench_fail("%s: a scan gave %zu entries of %zu", adapter->name, count, bench.entries);
+    do {
+        size_t count = adapter->scan(worker->peer, (struct slice){NULL, 0}, SIZE_MAX,
+                                     bench.dataset.value_bytes);
+        if (count != bench.dataset.count) {
+            bench_fail("%s: a scan gave %zu entries of %zu", adapter->name, count,
+                       bench.dataset.count);
         }
-    }
+        result->operations += count;
+        result->end_ns = bench_now_ns();
+    } while (result->end_ns < deadline_ns);
     adapter->end(worker->peer);
-    worker->result->end_ns = bench_now_ns();
-    worker->result->operations = bench.entries * PASSES;
 }
 
+/* Only the few ranges that start near the end are shorter. */
 static void scan_ranges(struct worker *worker)
 {
     const struct adapter *adapter = worker->adapter;
-    size_t ranges = bench.entries < RANGES_MAX ? bench.entries : RANGES_MAX;
-    const uint8_t(*probes)[KEY_BYTES] = probes_take(worker->state, ranges);
+    struct result *result = worker->result;
+    uint64_t deadline_ns;
     size_t visited = 0;
 
-    worker->result->start_ns = bench_now_ns();
+    result->operations = 0;
+    result->start_ns = bench_now_ns();
+    deadline_ns = result->start_ns + (uint64_t)worker->round_ms * 1000000;
     adapter->begin(worker->peer);
-    for (size_t i = 0; i < ranges; i++) {
-        visited += adapter->scan(worker->peer, key_slice(probes[i]), RANGE_ENTRIES);
-    }
+    do {
+        for (unsigned i = 0; i < RANGES_BETWEEN_LOOKS; i++) {
+            bool is_there;
+            struct slice from = probes_next(worker->state, &is_there);
+            visited += adapter->scan(worker->peer, from, RANGE_ENTRIES,
+                                     bench.dataset.value_bytes);
+        }
+        result->operations += RANGES_BETWEEN_LOOKS;
+        result->end_ns = bench_now_ns();
+    } while (result->end_ns < deadline_ns);
     adapter->end(worker->peer);
-    worker->result->end_ns = bench_now_ns();
-    worker->result->operations = ranges;
-    /* Only the few ranges that start near the end are shorter. */
-    if (visited < ranges * RANGE_ENTRIES / 2) {
+    if (visited < result->operations * RANGE_ENTRIES / 2) {
         bench_fail("%s: ranges gave %zu entries only", adapter->name, visited);
     }
 }
@@ -71,10 +89,10 @@ static void sum_ranges(const struct round *round, double values[FIGURES_MAX])
 const struct workload scan_all = {
     .name = "scan",
     .title = "full scan, in entries",
-    .rounds = 11,
     .processes = 1,
-    .use = PEER_READ,
-    .figures = {{"", "M/s", false, 1.9}},
+    .figures = {{"", "M/s", false}},
+    .goals = {{"scan/%s/full", 0, "lmdb", false, GOAL(1.9, 1.9)}},
+    .suits = suits,
     .prepare = prepare_scan,
     .run = scan,
     .sum = sum_entries,
@@ -83,10 +101,10 @@ const struct workload scan_all = {
 const struct workload range_100 = {
     .name = "range_100",
     .title = "ranges of 100 entries from random keys",
-    .rounds = 11,
     .processes = 1,
-    .use = PEER_READ,
-    .figures = {{"", "k/s", false, 2}},
+    .figures = {{"", "k/s", false}},
+    .goals = {{"scan/%s/range-100", 0, "lmdb", false, GOAL(2, 2)}},
+    .suits = suits,
     .prepare = prepare_ranges,
     .run = scan_ranges,
     .sum = sum_ranges,

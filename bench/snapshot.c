@@ -9,24 +9,36 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SNAPSHOTS 2000000
-#define OPENS_MAX 30
+#define SNAPSHOTS_BETWEEN_LOOKS 100000 /* at the clock */
+#define OPENS 30
+
+static bool suits_snapshots(const struct adapter *adapter)
+{
+    return adapter->snapshots != NULL;
+}
 
 static void prepare_open(struct worker *worker)
 {
-    worker->state = probes_create(&bench.dataset, 1);
+    worker->state = probes_create(&bench.dataset, PROBE_UNIFORM, OPENS, 1);
 }
 
 static void begin_and_end(struct worker *worker)
 {
-    worker->result->start_ns = bench_now_ns();
-    worker->adapter->snapshots(worker->peer, SNAPSHOTS);
-    worker->result->end_ns = bench_now_ns();
-    worker->result->operations = SNAPSHOTS;
+    struct result *result = worker->result;
+    uint64_t deadline_ns;
+
+    result->operations = 0;
+    result->start_ns = bench_now_ns();
+    deadline_ns = result->start_ns + (uint64_t)worker->round_ms * 1000000;
+    do {
+        worker->adapter->snapshots(worker->peer, SNAPSHOTS_BETWEEN_LOOKS);
+        result->operations += SNAPSHOTS_BETWEEN_LOOKS;
+        result->end_ns = bench_now_ns();
+    } while (result->end_ns < deadline_ns);
 }
 
 /* Ends the child; the time it took goes to the shared result. */
-__attribute__((noreturn)) static void open_and_get(const struct worker *worker, const void *key,
+__attribute__((noreturn)) static void open_and_get(const struct worker *worker, struct slice key,
                                                    uint32_t *latency_ns)
 {
     const struct adapter *adapter = worker->adapter;
@@ -35,7 +47,8 @@ __attribute__((noreturn)) static void open_and_get(const struct worker *worker, 
     struct slice value;
 
     adapter->begin(peer);
-    if (!adapter->get(peer, key_slice(key), &value) || !value_check(key_slice(key), value, 0)) {
+    if (!adapter->get(peer, key, &value) ||
+        !value_check(key, value, bench.dataset.value_bytes)) {
         bench_fail("%s: the first get gave a wrong value", adapter->name);
     }
     *latency_ns = (uint32_t)(bench_now_ns() - start_ns);
@@ -46,16 +59,16 @@ __attribute__((noreturn)) static void open_and_get(const struct worker *worker, 
 
 static void open_in_fresh_processes(struct worker *worker)
 {
-    size_t opens = bench.entries < OPENS_MAX ? bench.entries : OPENS_MAX;
-    const uint8_t(*probes)[KEY_BYTES] = probes_take(worker->state, opens);
     struct result *result = worker->result;
 
     result->start_ns = bench_now_ns();
-    for (unsigned i = 0; i < opens; i++) {
+    for (unsigned i = 0; i < OPENS; i++) {
+        bool is_there;
+        struct slice key = probes_next(worker->state, &is_there);
         pid_t child = fork();
         int status;
         if (child == 0) {
-            open_and_get(worker, probes[i], &result->latencies_ns[i]);
+            open_and_get(worker, key, &result->latencies_ns[i]);
         }
         while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
         }
@@ -64,8 +77,8 @@ static void open_in_fresh_processes(struct worker *worker)
         }
     }
     result->end_ns = bench_now_ns();
-    result->latency_count = opens;
-    result->operations = opens;
+    result->latency_count = OPENS;
+    result->operations = OPENS;
 }
 
 static void sum_snapshots(const struct round *round, double values[FIGURES_MAX])
@@ -80,11 +93,11 @@ static void sum_opens(const struct round *round, double values[FIGURES_MAX])
 
 const struct workload snapshot_begin_end = {
     .name = "snapshot",
-    .title = "begin and end a snapshot (the peer: renew and reset)",
-    .rounds = 11,
+    .title = "begin and end a snapshot (LMDB: renew and reset)",
     .processes = 1,
-    .use = PEER_READ,
-    .figures = {{"", "ns", true, 4}},
+    .figures = {{"", "ns", true}},
+    .goals = {{"snapshot/%s/begin-end", 0, "lmdb", true, GOAL(0.25, 0.25)}},
+    .suits = suits_snapshots,
     .run = begin_and_end,
     .sum = sum_snapshots,
 };
@@ -92,11 +105,10 @@ const struct workload snapshot_begin_end = {
 const struct workload open_first_get = {
     .name = "open_first_get",
     .title = "open and first get of a fresh process, p50",
-    .rounds = 11,
     .processes = 1,
-    .use = PEER_READ,
     .opens_itself = true,
-    .figures = {{"", "us", true, 0.5}},
+    .figures = {{"", "us", true}},
+    .goals = {{"open/%s/first-get", 0, "lmdb", true, GOAL(2, 2)}},
     .prepare = prepare_open,
     .run = open_in_fresh_processes,
     .sum = sum_opens,

@@ -19,8 +19,9 @@
 void store_folder_name(const struct adapter *adapter, const char *name,
                        char folder[STORE_FOLDER_MAX])
 {
+    const char *owner = adapter->stands_for != NULL ? adapter->stands_for->name : adapter->name;
     int used = snprintf(folder, STORE_FOLDER_MAX, "%s/" ALL_STORES "/%s/%s", bench.folder,
-                        adapter->name, name);
+                        owner, name);
 
     if (used < 0 || used >= STORE_FOLDER_MAX) {
         bench_fail("%s: too long", bench.folder);

@@ -11,8 +11,8 @@
 
 #define STORE_FOLDER_MAX 4000
 
-/* The store that load_random leaves and that all others read or change. */
-#define LOADED_STORE "load_random"
+/* The store that a stage loads and its workloads read or change. */
+#define LOADED_STORE "loaded"
 
 void store_folder_name(const struct adapter *adapter, const char *name,
                        char folder[STORE_FOLDER_MAX]);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * workloads: what is measured; one file each, in the order in which they run.
+ * workloads: what is measured; one file each.  plan.c says in which order.
  *
- * Goals are GOALS.md's, as "how many times better than the peer": a time of a
- * quarter is 4, a size of 0.85 is 1.18.
+ * Goals are those of issues 4 and 5 (GOALS.md), as ratios of a figure's own
+ * unit: a time of a quarter is <= 0.25, a rate of three times >= 3.
  */
 #ifndef BENCH_WORKLOADS_H
 #define BENCH_WORKLOADS_H
 
 #include "harness.h"
 
-/* load.c: makes the store that the others use. */
-extern const struct workload load_random;
-extern const struct workload load_sorted;
 /* get.c */
 extern const struct workload get_held;
 extern const struct workload get_each;
 extern const struct workload get_each_2;
+extern const struct workload get_misses;
+extern const struct workload get_zipf;
+extern const struct workload verify_cost;
 /* multi_get.c */
 extern const struct workload multi_get_16;
 /* scan.c */
@@ -25,7 +25,11 @@ extern const struct workload range_100;
 /* snapshot.c */
 extern const struct workload snapshot_begin_end;
 extern const struct workload open_first_get;
-/* commit.c: changes the store, so it comes last. */
+/* load.c: in stores of their own. */
+extern const struct workload load_random;
+extern const struct workload load_sorted;
+/* beside.c, commit.c: change the store, so they come last. */
+extern const struct workload reader_beside_writer;
 extern const struct workload commit_1;
 extern const struct workload commit_8;
 extern const struct workload commit_32;

@@ -32,6 +32,11 @@ test  spin          command    spin
 test  strace        command    strace
 test  xz-utils      command    xz
 bench liblmdb-dev   pkg-config lmdb
+bench libsqlite3-dev pkg-config sqlite3
+bench librocksdb-dev pkg-config rocksdb
+bench libhiredis-dev pkg-config hiredis
+bench redis-server  command    redis-server
+bench python3       file       /usr/bin/python3
 machine user-mode-linux command linux.uml
 machine e2fsprogs   command    mkfs.ext4
 machine xfsprogs    command    mkfs.xfs

@@ -5,6 +5,8 @@
  * Everything lies in the bucket `default`, which is looked up once in each
  * snapshot.  Commits are durable when they return; a load keeps a few
  * transactions on their way (bts_commit_submit).
+ *
+ * Compiled twice: with BENCH_UNVERIFIED for the library of bench/unverified.
  */
 #include "../adapter.h"
 #include "../dataset.h"
@@ -22,7 +24,8 @@
 
 #define STORE_FILE "bench.bts"
 #define LOOKUPS_MAX 64
-#define IN_FLIGHT_MAX 4
+#define LOAD_IN_FLIGHT 4
+#define IN_FLIGHT_MAX 64
 #define WAIT_MS 60000
 
 struct peer {
@@ -31,6 +34,7 @@ struct peer {
     struct bts_bucket bucket;
     struct bts_batch *batch;
     uint64_t tickets[IN_FLIGHT_MAX];
+    unsigned oldest; /* place of the oldest of `in_flight` tickets, which lie in a ring */
     unsigned in_flight;
     bool is_loading;
 };
@@ -121,7 +125,8 @@ static struct peer *btstore_open(const char *folder, enum peer_use use)
     struct bts_error error;
     char path[4096];
 
-    *peer = (struct peer){.is_loading = use == PEER_LOAD || use == PEER_LOAD_SORTED};
+    *peer = (struct peer){.is_loading = use == PEER_LOAD || use == PEER_LOAD_SORTED ||
+                                      use == PEER_FILL};
     store_path(folder, path, sizeof(path));
     must(bts_store_open(path, &options, &peer->store, &error), &error);
     must(bts_batch_create(&peer->batch, &error), &error);
@@ -196,7 +201,8 @@ static void btstore_get_many(struct peer *peer, const struct slice *keys, struct
     }
 }
 
-static size_t btstore_scan(struct peer *peer, struct slice from, size_t limit)
+static size_t btstore_scan(struct peer *peer, struct slice from, size_t limit,
+                           size_t value_bytes)
 {
     struct bts_bytes key, value;
     struct bts_cursor cursor;
@@ -209,7 +215,7 @@ static size_t btstore_scan(struct peer *peer, struct slice from, size_t limit)
                            : bts_cursor_first(&cursor, &key, &value, &error);
     while (status == BTS_OK) {
         if (!value_check((struct slice){key.data, key.size},
-                         (struct slice){value.data, value.size}, 0)) {
+                         (struct slice){value.data, value.size}, value_bytes)) {
             bench_fail("btstore: a scan gave a wrong value");
         }
         if (++count == limit) {
@@ -224,18 +230,16 @@ static size_t btstore_scan(struct peer *peer, struct slice from, size_t limit)
 }
 
 /* Waits for the oldest transaction on its way. */
-static void wait_for_one(struct peer *peer)
+static void btstore_wait(struct peer *peer)
 {
     struct bts_error error;
 
-    must(bts_commit_wait(peer->store, peer->tickets[0], WAIT_MS, NULL, &error), &error);
+    must(bts_commit_wait(peer->store, peer->tickets[peer->oldest], WAIT_MS, NULL, &error), &error);
+    peer->oldest = (peer->oldest + 1) % IN_FLIGHT_MAX;
     peer->in_flight--;
-    for (unsigned i = 0; i < peer->in_flight; i++) {
-        peer->tickets[i] = peer->tickets[i + 1];
-    }
 }
 
-static void btstore_write(struct peer *peer, const struct pair *pairs, size_t count)
+static void fill_batch(struct peer *peer, const struct pair *pairs, size_t count)
 {
     struct bts_error error;
 
@@ -244,27 +248,62 @@ static void btstore_write(struct peer *peer, const struct pair *pairs, size_t co
         must(bts_batch_put(peer->batch, pairs[i].key.data, pairs[i].key.size, pairs[i].value.data,
                            pairs[i].value.size, &error), &error);
     }
-    if (!peer->is_loading) {
-        must(bts_commit(peer->store, peer->batch, NULL, &error), &error);
+}
+
+static void btstore_submit(struct peer *peer, const struct pair *pairs, size_t count)
+{
+    struct bts_error error;
+    unsigned at = (peer->oldest + peer->in_flight) % IN_FLIGHT_MAX;
+
+    if (peer->in_flight == IN_FLIGHT_MAX) {
+        bench_fail("btstore: more than %d transactions on their way", IN_FLIGHT_MAX);
+    }
+    fill_batch(peer, pairs, count);
+    must(bts_commit_submit(peer->store, peer->batch, &peer->tickets[at], &error), &error);
+    peer->in_flight++;
+}
+
+static void btstore_write(struct peer *peer, const struct pair *pairs, size_t count)
+{
+    struct bts_error error;
+
+    if (peer->is_loading) {
+        if (peer->in_flight == LOAD_IN_FLIGHT) {
+            btstore_wait(peer);
+        }
+        btstore_submit(peer, pairs, count);
         return;
     }
-    if (peer->in_flight == IN_FLIGHT_MAX) {
-        wait_for_one(peer);
+    fill_batch(peer, pairs, count);
+    must(bts_commit(peer->store, peer->batch, NULL, &error), &error);
+}
+
+static void btstore_erase(struct peer *peer, const struct slice *keys, size_t count)
+{
+    struct bts_error error;
+
+    bts_batch_clear(peer->batch);
+    for (size_t i = 0; i < count; i++) {
+        must(bts_batch_delete(peer->batch, keys[i].data, keys[i].size, &error), &error);
     }
-    must(bts_commit_submit(peer->store, peer->batch, &peer->tickets[peer->in_flight], &error),
-         &error);
-    peer->in_flight++;
+    must(bts_commit(peer->store, peer->batch, NULL, &error), &error);
 }
 
 static void btstore_drain(struct peer *peer)
 {
     while (peer->in_flight > 0) {
-        wait_for_one(peer);
+        btstore_wait(peer);
     }
 }
 
+#ifdef BENCH_UNVERIFIED
+const struct adapter adapter_btstore_unverified = {
+    .name = "btstore_unverified",
+    .stands_for = &adapter_btstore,
+#else
 const struct adapter adapter_btstore = {
     .name = "btstore",
+#endif
     .version = btstore_version,
     .settings = "no settings; loads keep 4 transactions on their way",
     .data_file = STORE_FILE,
@@ -280,4 +319,7 @@ const struct adapter adapter_btstore = {
     .scan = btstore_scan,
     .write = btstore_write,
     .drain = btstore_drain,
+    .erase = btstore_erase,
+    .submit = btstore_submit,
+    .wait = btstore_wait,
 };

@@ -11,6 +11,7 @@
  *  - Durable commits and loads: no flags at all, the safest setting: data and
  *    meta page are synced at each commit.
  *  - Sorted loads: MDB_APPEND.
+ *  - Filling a store that is then read, and relaxed commits: MDB_NOSYNC.
  */
 #include "../adapter.h"
 #include "../dataset.h"
@@ -62,13 +63,15 @@ static void open_dbi(struct peer *peer, unsigned txn_flags)
 static struct peer *lmdb_open(const char *folder, enum peer_use use)
 {
     struct peer *peer = bench_alloc(sizeof(*peer));
-    unsigned read_flag = use == PEER_READ ? MDB_RDONLY : 0;
+    unsigned read_flag = use == PEER_READ || use == PEER_READ_SHARED ? MDB_RDONLY : 0;
+    unsigned sync_flag = use == PEER_FILL || use == PEER_RELAXED ? MDB_NOSYNC : 0;
 
     *peer = (struct peer){.put_flags = use == PEER_LOAD_SORTED ? MDB_APPEND : 0};
     must(mdb_env_create(&peer->env), "create environment");
     must(mdb_env_set_mapsize(peer->env, bench_map_bytes()), "set map size");
     must(mdb_env_set_maxreaders(peer->env, 254), "set readers");
-    must(mdb_env_open(peer->env, folder, read_flag | (read_flag ? MDB_NORDAHEAD : 0), 0644),
+    must(mdb_env_open(peer->env, folder, read_flag | sync_flag | (read_flag ? MDB_NORDAHEAD : 0),
+                      0644),
          folder);
     open_dbi(peer, read_flag);
     must(mdb_txn_begin(peer->env, NULL, MDB_RDONLY, &peer->txn), "begin");
@@ -127,7 +130,8 @@ static void lmdb_get_many(struct peer *peer, const struct slice *keys, struct sl
     }
 }
 
-static size_t lmdb_scan(struct peer *peer, struct slice from, size_t limit)
+static size_t lmdb_scan(struct peer *peer, struct slice from, size_t limit,
+                        size_t value_bytes)
 {
     MDB_val key = as_val(from);
     MDB_val value;
@@ -137,7 +141,7 @@ static size_t lmdb_scan(struct peer *peer, struct slice from, size_t limit)
     must(mdb_cursor_renew(peer->txn, peer->cursor), "renew cursor");
     status = mdb_cursor_get(peer->cursor, &key, &value, from.size > 0 ? MDB_SET_RANGE : MDB_FIRST);
     while (status == MDB_SUCCESS) {
-        if (!value_check(as_slice(key), as_slice(value), 0)) {
+        if (!value_check(as_slice(key), as_slice(value), value_bytes)) {
             bench_fail("lmdb: a scan gave a wrong value");
         }
         if (++count == limit) {
@@ -166,14 +170,14 @@ static void lmdb_write(struct peer *peer, const struct pair *pairs, size_t count
 
 static void lmdb_drain(struct peer *peer)
 {
-    (void)peer; /* each commit was synced */
+    must(mdb_env_sync(peer->env, 1), "sync");
 }
 
 const struct adapter adapter_lmdb = {
     .name = "lmdb",
     .version = lmdb_version,
     .settings = "reads: MDB_RDONLY|MDB_NORDAHEAD, renew/reset; durable: no flags (synced at each "
-                "commit); sorted load: MDB_APPEND",
+                "commit); sorted load: MDB_APPEND; fill and relaxed: MDB_NOSYNC",
     .data_file = "data.mdb",
     .open = lmdb_open,
     .close = lmdb_close,

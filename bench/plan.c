@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * plan: see plan.h.
+ */
+#include "plan.h"
+
+#include "workloads.h"
+
+#include <string.h>
+
+#define GETS_AND_SCANS &get_held, &get_each, &get_each_2, &multi_get_16, &scan_all, &range_100
+
+static const struct stage_plan reads_stages[] = {
+    {KEYS_RANDOM, false,
+     {GETS_AND_SCANS, &get_misses, &get_zipf, &snapshot_begin_end, &open_first_get, &verify_cost,
+      &reader_beside_writer}},
+    {KEYS_PREFIX, false, {GETS_AND_SCANS}},
+    {KEYS_URL, false, {GETS_AND_SCANS}},
+    {KEYS_RANDOM, true, {GETS_AND_SCANS, &get_misses, &get_zipf, &open_first_get, &verify_cost}},
+    {KEYS_PREFIX, true, {GETS_AND_SCANS}},
+    {KEYS_URL, true, {GETS_AND_SCANS}},
+    {0},
+};
+
+static const struct plan reads = {"reads", reads_stages};
+
+const struct plan *const all_plans[] = {&reads, NULL};
+
+/* In this order; the last ones change the store. */
+const struct workload *const all_workloads[] = {
+    &get_held,   &get_each,   &get_each_2,         &get_misses,     &get_zipf,    &multi_get_16,
+    &scan_all,   &range_100,  &snapshot_begin_end, &open_first_get, &verify_cost, &load_random,
+    &load_sorted, &reader_beside_writer, &commit_1, &commit_8, &commit_32, NULL,
+};
+
+const struct plan *plan_find(const char *name)
+{
+    for (unsigned i = 0; all_plans[i] != NULL; i++) {
+        if (strcmp(all_plans[i]->name, name) == 0) {
+            return all_plans[i];
+        }
+    }
+    return NULL;
+}
+
+const struct workload *plan_find_workload(const char *name)
+{
+    for (unsigned i = 0; all_workloads[i] != NULL; i++) {
+        if (strcmp(all_workloads[i]->name, name) == 0) {
+            return all_workloads[i];
+        }
+    }
+    return NULL;
+}

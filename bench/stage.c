@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stage: see stage.h.
+ */
+#include "stage.h"
+
+#include "report.h"
+#include "store_folder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define KEYS_AT_ONCE 16
+
+const struct workload stage_load = {
+    .name = "size",
+    .title = "load in random order; the size of the file",
+    .figures = {{"", "MB", true}},
+    .goals = {{"size/%s/random-load", 0, "lmdb", true, GOAL(0.85, 0.85)}},
+};
+
+void stage_put_all(struct worker *worker)
+{
+    uint8_t (*keys)[KEY_BYTES_MAX] = bench_alloc(LOAD_TRANSACTION_ENTRIES * sizeof(*keys));
+    uint8_t (*values)[VALUE_BYTES_MAX] = bench_alloc(LOAD_TRANSACTION_ENTRIES * sizeof(*values));
+    struct pair *pairs = bench_alloc(LOAD_TRANSACTION_ENTRIES * sizeof(*pairs));
+    size_t value_bytes = bench.dataset.value_bytes;
+
+    for (size_t done = 0; done < bench.dataset.count;) {
+        size_t count = 0;
+        while (count < LOAD_TRANSACTION_ENTRIES && done < bench.dataset.count) {
+            pairs[count].key = dataset_key(&bench.dataset, done++, keys[count]);
+            value_fill(pairs[count].key, 0, values[count], value_bytes);
+            pairs[count].value = (struct slice){values[count], value_bytes};
+            count++;
+        }
+        worker->adapter->write(worker->peer, pairs, count);
+    }
+    worker->adapter->drain(worker->peer);
+    free(pairs);
+    free(values);
+    free(keys);
+}
+
+static void look_some_up(struct worker *worker, size_t first, size_t count)
+{
+    uint8_t bytes[KEYS_AT_ONCE][KEY_BYTES_MAX];
+    struct slice keys[KEYS_AT_ONCE];
+    struct slice values[KEYS_AT_ONCE];
+
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = dataset_key(&bench.dataset, first + i, bytes[i]);
+    }
+    worker->adapter->get_many(worker->peer, keys, values, count);
+    for (size_t i = 0; i < count; i++) {
+        if (!value_check_whole(keys[i], values[i], 0)) {
+            bench_fail("%s: entry %zu is not what was loaded", worker->adapter->name, first + i);
+        }
+    }
+}
+
+/* What cannot be scanned is looked up, all of it. */
+static void look_all_up(struct worker *worker)
+{
+    worker->adapter->begin(worker->peer);
+    for (size_t first = 0; first < bench.dataset.count; first += KEYS_AT_ONCE) {
+        size_t left = bench.dataset.count - first;
+        look_some_up(worker, first, left < KEYS_AT_ONCE ? left : KEYS_AT_ONCE);
+    }
+    worker->adapter->end(worker->peer);
+}
+
+static void check_all(struct worker *worker)
+{
+    dataset_check_whole = true;
+    if (worker->adapter->scan != NULL) {
+        bench_warm_up(worker);
+    } else {
+        look_all_up(worker);
+    }
+}
+
+static void load_one(const struct adapter *adapter, pid_t *server, double *size_mb)
+{
+    char folder[STORE_FOLDER_MAX];
+
+    store_folder_name(adapter, LOADED_STORE, folder);
+    store_folder_make(folder);
+    *server = adapter->serve != NULL ? adapter->serve(folder) : 0;
+    harness_once(adapter, folder, PEER_FILL, stage_put_all, NULL);
+    if (adapter->data_file != NULL) {
+        if (*server > 0) {
+            adapter->stop(*server, folder);
+        }
+        *size_mb = store_folder_disk_bytes(folder, adapter->data_file) / 1e6;
+        *server = adapter->serve != NULL ? adapter->serve(folder) : 0;
+    }
+    harness_once(adapter, folder, PEER_READ, check_all, NULL);
+}
+
+void stage_open(void)
+{
+    struct report report = {.workload = &stage_load, .rounds = 1};
+
+    report_title(&stage_load);
+    for (unsigned i = 0; bench.adapters[i] != NULL; i++) {
+        const struct adapter *adapter = bench.adapters[i];
+        if (adapter->stands_for == NULL) {
+            double size_mb = 0;
+            load_one(adapter, &bench.servers[i], &size_mb);
+            if (size_mb > 0) {
+                report.adapters[report.count] = adapter;
+                report.values[report.count++][0][0] = size_mb;
+            }
+        }
+    }
+    report_print(&report);
+}
+
+void stage_close(void)
+{
+    for (unsigned i = 0; bench.adapters[i] != NULL; i++) {
+        char folder[STORE_FOLDER_MAX];
+        store_folder_name(bench.adapters[i], LOADED_STORE, folder);
+        if (bench.servers[i] > 0) {
+            bench.adapters[i]->stop(bench.servers[i], folder);
+            bench.servers[i] = 0;
+        }
+    }
+    store_folder_remove_all();
+}
