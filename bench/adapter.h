@@ -39,6 +39,9 @@ enum peer_use {
     PEER_RELAXED,      /* small transactions, visible when write() returns, durable later */
 };
 
+#define PEER_BIT(use) (1u << (use))
+#define PEER_IN_FLIGHT_MAX 64 /* transactions that may be submitted before one is waited for */
+
 /* A store opened by one process; each adapter has its own. */
 struct peer;
 
@@ -46,6 +49,7 @@ struct adapter {
     const char *name;
     const struct adapter *stands_for; /* whose store, loaded by it, this one opens; or NULL */
     bool threads;
+    unsigned lacks; /* PEER_BIT of each use that it has nothing like */
     const char *(*version)(void);
     const char *settings;
     const char *data_file; /* the file in its folder whose size counts; NULL: none does */
@@ -87,6 +91,10 @@ struct adapter {
     /* A transaction sent, its outcome left open; and the oldest such waited for. */
     void (*submit)(struct peer *peer, const struct pair *pairs, size_t count);
     void (*wait)(struct peer *peer);
+    /* Has the server make a checkpoint, and returns when it is durable. */
+    void (*checkpoint)(struct peer *peer);
+    /* Operations that the server replayed from its log when it started. */
+    uint64_t (*replayed)(struct peer *peer);
 };
 
 extern const struct adapter adapter_btstore;

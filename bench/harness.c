@@ -92,6 +92,9 @@ static void *worker_main(void *argument)
         worker_round(workload, &worker);
         say_done(pipes->done);
     }
+    if (workload->finish != NULL) {
+        workload->finish(&worker);
+    }
     if (worker.peer != NULL) {
         team->adapter->close(worker.peer);
     }
@@ -274,6 +277,7 @@ static void team_round(struct team *team, double values[FIGURES_MAX])
 static bool suits(const struct workload *workload, const struct adapter *adapter)
 {
     return bench_is_listed(workload->stores, adapter->name) &&
+           (adapter->lacks & PEER_BIT(workload->use)) == 0 &&
            (workload->stores != NULL || adapter->stands_for == NULL) &&
            (workload->suits == NULL || workload->suits(adapter));
 }

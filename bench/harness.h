@@ -22,8 +22,8 @@
 #include <stdint.h>
 
 #define ROUNDS_MAX 16
-#define FIGURES_MAX 5
-#define GOALS_MAX 3
+#define FIGURES_MAX 6
+#define GOALS_MAX 5
 #define PROCESSES_MAX 128
 #define LATENCIES_MAX (1u << 17)
 #define ADAPTERS_MAX 8
@@ -35,6 +35,7 @@ struct bench {
     const char *daemon; /* btstored */
     unsigned rounds;
     unsigned round_ms;
+    uint64_t deadline_ns; /* nothing more is begun then: see bench_is_late */
     const struct adapter *adapters[ADAPTERS_MAX + 1]; /* ours first, LMDB second; NULL ends */
     struct dataset dataset; /* of the stage that runs */
     pid_t servers[ADAPTERS_MAX]; /* of its stores, as stage.h starts them; 0: none */
@@ -106,6 +107,7 @@ struct workload {
     void (*renew)(struct worker *worker);   /* before each round, untimed; or NULL */
     void (*run)(struct worker *worker);     /* one round; sets all of the result */
     void (*verify)(struct worker *worker);  /* after each round, untimed; or NULL */
+    void (*finish)(struct worker *worker);  /* once in each worker, at the end; or NULL */
     void (*sum)(const struct round *round, double values[FIGURES_MAX]);
 };
 
@@ -126,6 +128,9 @@ void *bench_alloc(size_t size); /* zeroed; fails instead of returning NULL */
 size_t bench_map_bytes(void);   /* address space that is enough for any store here */
 uint64_t bench_now_ns(void);
 
+/* True if so little time is left that what takes `needed_s` must not be begun. */
+bool bench_is_late(unsigned needed_s);
+
 /* True if `name` is one of the words of `list`; NULL lists all. */
 bool bench_is_listed(const char *list, const char *name);
 
@@ -140,6 +145,7 @@ double round_rate(const struct round *round);
 
 /* The latency that `percent` of all operations of the round stay below, in ns. */
 double round_latency_ns(const struct round *round, double percent);
+
 
 /* Bytes that the adapter's data file takes on the disk. */
 double round_disk_bytes(const struct round *round);

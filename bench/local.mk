@@ -2,7 +2,8 @@
 # Benchmarks: a harness, one file per workload, adapters/ per peer.
 #
 #   make bench-reads    issue 4's figures against all peers, 25 minutes on 2 cores
-#   make bench-plot     doc/bench-reads.svg from the raw figures of that
+#   make bench-writes   issue 5's, the same
+#   make bench-plot     doc/bench-reads.svg, doc/bench-writes.svg from their raw figures
 #   make bench-packages what the peers need: installs it as root, else says how;
 #                       then configure again
 #
@@ -21,14 +22,18 @@ bench_bench_SOURCES = \
 	bench/adapters/btstore.c \
 	bench/adapters/btstore_unverified.c \
 	bench/beside.c \
+	bench/checkpoint.c \
 	bench/commit.c \
 	bench/dataset.c bench/dataset.h \
 	bench/get.c \
+	bench/growth.c \
 	bench/harness.c bench/harness.h \
 	bench/load.c \
 	bench/main.c \
 	bench/multi_get.c \
+	bench/pipeline.c \
 	bench/plan.c bench/plan.h \
+	bench/replay.c \
 	bench/report.c bench/report.h \
 	bench/scan.c \
 	bench/snapshot.c \
@@ -83,7 +88,7 @@ $(bench_unverified_libunverified_la_OBJECTS): bench/unverified/names.h
 $(bench_bench_OBJECTS): bench/unverified/names.h
 
 CLEANFILES += bench/bench bench/unverified/names.h bench/unverified/libunverified.la \
-	bench.json bench-reads.json
+	bench.json bench-reads.json bench-writes.json
 EXTRA_DIST += bench/plot
 
 # ---- Targets ---------------------------------------------------------------
@@ -96,11 +101,14 @@ bench: btstored bench/bench
 bench-reads: btstored bench/bench
 	@$(bench_run) --plan reads --json bench-reads.json
 
+bench-writes: btstored bench/bench
+	@$(bench_run) --plan writes --json bench-writes.json
+
 bench-plot:
-	@if test -e bench-reads.json; then \
-	    $(srcdir)/bench/plot bench-reads.json $(srcdir)/doc/bench-reads.svg; fi
+	@for plan in reads writes; do if test -e bench-$$plan.json; then \
+	    $(srcdir)/bench/plot bench-$$plan.json $(srcdir)/doc/bench-$$plan.svg; fi; done
 
 bench-packages:
 	@cd $(srcdir) && . dist/packages.sh && ensure_packages bench
 
-.PHONY: bench bench-reads bench-plot bench-packages
+.PHONY: bench bench-reads bench-writes bench-plot bench-packages

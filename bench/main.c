@@ -12,7 +12,8 @@
  *   --keys SET       random (default), prefix or url; a plan has its own
  *   --stores NAMES   in one word, default "btstore lmdb"; a plan: all
  *   --rounds N       default 5
- *   --round-ms N     about a second is best; default 500, a plan's 1000
+ *   --round-ms N     about a second is best; default 500, a plan's 800
+ *   --minutes N      nothing is begun after that; default 23
  *   --dir FOLDER     where the stores lie (default: the current one); it must
  *                    be a real disk for durable figures
  *   --json FILE      raw figures, default bench.json
@@ -34,6 +35,7 @@
 #include <unistd.h>
 
 #define OPTION_BYTES_MAX 64
+#define LARGE_STAGE_S 180 /* what loading the stores of a large stage takes, about */
 
 struct bench bench;
 
@@ -109,6 +111,11 @@ uint64_t bench_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+bool bench_is_late(unsigned needed_s)
+{
+    return bench_now_ns() + (uint64_t)needed_s * 1000000000u > bench.deadline_ns;
+}
+
 bool bench_is_listed(const char *list, const char *name)
 {
     size_t size = strlen(name);
@@ -181,7 +188,8 @@ static size_t number(const char *name, size_t otherwise)
 static void set_option(const char *option, const char *value)
 {
     static const char known[] = "BENCH_PLAN BENCH_ENTRIES BENCH_LARGE BENCH_KEYS BENCH_STORES "
-                                "BENCH_ROUNDS BENCH_ROUND_MS BENCH_DIR BENCH_JSON BENCH_DAEMON";
+                                "BENCH_ROUNDS BENCH_ROUND_MS BENCH_MINUTES "
+                                "BENCH_DIR BENCH_JSON BENCH_DAEMON";
     char name[OPTION_BYTES_MAX] = "BENCH_";
     size_t size = strlen(name);
 
@@ -218,7 +226,8 @@ static void read_settings(bool has_plan)
     bench.folder = setting("BENCH_DIR", ".");
     bench.daemon = setting("BENCH_DAEMON", BENCH_BTSTORED);
     bench.rounds = (unsigned)number("BENCH_ROUNDS", 5);
-    bench.round_ms = (unsigned)number("BENCH_ROUND_MS", has_plan ? 1000 : 500);
+    bench.round_ms = (unsigned)number("BENCH_ROUND_MS", has_plan ? 800 : 500);
+    bench.deadline_ns = bench_now_ns() + number("BENCH_MINUTES", 23) * 60000000000u;
     if (bench.rounds > ROUNDS_MAX) {
         bench_fail("at most %d rounds", ROUNDS_MAX);
     }
@@ -296,10 +305,17 @@ static void run_stage(const struct stage_plan *stage)
     bool is_memory = store_folder_is_memory();
 
     choose_data(stage);
+    if (bench_is_late(stage->is_large ? LARGE_STAGE_S : 0)) {
+        printf("SKIP %s keys, %zu entries: no time is left; set --minutes\n",
+               key_set_name(stage->keys), bench.dataset.count);
+        return;
+    }
     stage_open();
     for (unsigned i = 0; stage->workloads[i] != NULL; i++) {
         const struct workload *workload = stage->workloads[i];
-        if (is_memory && workload->syncs) {
+        if (bench_is_late(0)) {
+            printf("SKIP %s: no time is left; set --minutes\n", workload->name);
+        } else if (is_memory && workload->syncs) {
             printf("SKIP %s: %s lies in memory, where syncing means nothing; set --dir\n",
                    workload->name, bench.folder);
         } else {

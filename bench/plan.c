@@ -24,13 +24,47 @@ static const struct stage_plan reads_stages[] = {
 
 static const struct plan reads = {"reads", reads_stages};
 
-const struct plan *const all_plans[] = {&reads, NULL};
+static const struct stage_plan writes_stages[] = {
+    {KEYS_RANDOM, false,
+     {&load_random, &load_sorted, &replay_log, &commit_1, &commit_2, &commit_8, &commit_32,
+      &commit_128, &transaction_1, &transaction_8, &relaxed_8, &pipeline_64, &beside_checkpoint,
+      &growth}},
+    {0},
+};
+
+static const struct plan writes = {"writes", writes_stages};
+
+const struct plan *const all_plans[] = {&reads, &writes, NULL};
 
 /* In this order; the last ones change the store. */
 const struct workload *const all_workloads[] = {
-    &get_held,   &get_each,   &get_each_2,         &get_misses,     &get_zipf,    &multi_get_16,
-    &scan_all,   &range_100,  &snapshot_begin_end, &open_first_get, &verify_cost, &load_random,
-    &load_sorted, &reader_beside_writer, &commit_1, &commit_8, &commit_32, NULL,
+    &get_held,
+    &get_each,
+    &get_each_2,
+    &get_misses,
+    &get_zipf,
+    &multi_get_16,
+    &scan_all,
+    &range_100,
+    &snapshot_begin_end,
+    &open_first_get,
+    &verify_cost,
+    &load_random,
+    &load_sorted,
+    &replay_log,
+    &reader_beside_writer,
+    &commit_1,
+    &commit_2,
+    &commit_8,
+    &commit_32,
+    &commit_128,
+    &transaction_1,
+    &transaction_8,
+    &relaxed_8,
+    &pipeline_64,
+    &beside_checkpoint,
+    &growth,
+    NULL,
 };
 
 const struct plan *plan_find(const char *name)

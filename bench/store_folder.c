@@ -7,11 +7,14 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #define ALL_STORES "bench-stores"
 #define OPEN_FOLDERS_MAX 16
@@ -82,6 +85,46 @@ double store_folder_disk_bytes(const char *folder, const char *file)
         bench_fail("%s: %m", path);
     }
     return (double)stat_now.st_blocks * 512;
+}
+
+static int sync_item(const char *path, const struct stat *stat, int type, struct FTW *place)
+{
+    int fd = type == FTW_F && S_ISREG(stat->st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+    (void)place;
+    if (fd >= 0) {
+        fdatasync(fd); /* a file may vanish meanwhile: not this function's matter */
+        close(fd);
+    }
+    return 0;
+}
+
+void store_folder_sync(const char *folder)
+{
+    nftw(folder, sync_item, OPEN_FOLDERS_MAX, FTW_PHYS);
+}
+
+double store_folder_device_bytes(const char *folder)
+{
+    unsigned long long sectors = 0;
+    struct stat stat_now;
+    char path[64];
+    FILE *file;
+
+    if (stat(folder, &stat_now) != 0) {
+        bench_fail("%s: %m", folder);
+    }
+    snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/stat", major(stat_now.st_dev),
+             minor(stat_now.st_dev));
+    file = fopen(path, "r");
+    if (file == NULL) {
+        return -1;
+    }
+    if (fscanf(file, "%*u %*u %*u %*u %*u %*u %llu", &sectors) != 1) {
+        bench_fail("%s: not what was expected", path);
+    }
+    fclose(file);
+    return (double)sectors * 512;
 }
 
 bool store_folder_is_memory(void)

@@ -26,6 +26,15 @@ void store_folder_remove_all(void);
 /* Bytes that a file takes on the disk. */
 double store_folder_disk_bytes(const char *folder, const char *file);
 
+/* Syncs the files of a store that are open to somebody or not. */
+void store_folder_sync(const char *folder);
+
+/*
+ * Bytes written so far to the device that the folder lies on, by whomever;
+ * below 0 if the kernel does not count them for that file system.
+ */
+double store_folder_device_bytes(const char *folder);
+
 /* True if syncing means nothing there: tmpfs. */
 bool store_folder_is_memory(void);
 

@@ -25,13 +25,26 @@ extern const struct workload range_100;
 /* snapshot.c */
 extern const struct workload snapshot_begin_end;
 extern const struct workload open_first_get;
-/* load.c: in stores of their own. */
+/* load.c, replay.c: in stores of their own. */
 extern const struct workload load_random;
 extern const struct workload load_sorted;
-/* beside.c, commit.c: change the store, so they come last. */
+extern const struct workload replay_log;
+
+/* The others change the store, so they come last. */
+/* beside.c */
 extern const struct workload reader_beside_writer;
+/* commit.c */
 extern const struct workload commit_1;
+extern const struct workload commit_2;
 extern const struct workload commit_8;
 extern const struct workload commit_32;
+extern const struct workload commit_128;
+extern const struct workload transaction_1;
+extern const struct workload transaction_8;
+extern const struct workload relaxed_8;
+/* pipeline.c, checkpoint.c, growth.c: of ours alone. */
+extern const struct workload pipeline_64;
+extern const struct workload beside_checkpoint;
+extern const struct workload growth;
 
 #endif

@@ -25,7 +25,7 @@
 #define STORE_FILE "bench.bts"
 #define LOOKUPS_MAX 64
 #define LOAD_IN_FLIGHT 4
-#define IN_FLIGHT_MAX 64
+#define INFO_REPLAYED "replayed_operations:"
 #define WAIT_MS 60000
 
 struct peer {
@@ -33,7 +33,7 @@ struct peer {
     struct bts_snapshot snapshot;
     struct bts_bucket bucket;
     struct bts_batch *batch;
-    uint64_t tickets[IN_FLIGHT_MAX];
+    uint64_t tickets[PEER_IN_FLIGHT_MAX];
     unsigned oldest; /* place of the oldest of `in_flight` tickets, which lie in a ring */
     unsigned in_flight;
     bool is_loading;
@@ -82,7 +82,7 @@ static void wait_until_served(pid_t server, const char *path)
             bench_fail("btstored did not start (see btstored.log beside %s): %s", path,
                        error.text);
         }
-        usleep(5000);
+        usleep(500);
     }
     bts_store_close(store);
 }
@@ -235,7 +235,7 @@ static void btstore_wait(struct peer *peer)
     struct bts_error error;
 
     must(bts_commit_wait(peer->store, peer->tickets[peer->oldest], WAIT_MS, NULL, &error), &error);
-    peer->oldest = (peer->oldest + 1) % IN_FLIGHT_MAX;
+    peer->oldest = (peer->oldest + 1) % PEER_IN_FLIGHT_MAX;
     peer->in_flight--;
 }
 
@@ -253,10 +253,10 @@ static void fill_batch(struct peer *peer, const struct pair *pairs, size_t count
 static void btstore_submit(struct peer *peer, const struct pair *pairs, size_t count)
 {
     struct bts_error error;
-    unsigned at = (peer->oldest + peer->in_flight) % IN_FLIGHT_MAX;
+    unsigned at = (peer->oldest + peer->in_flight) % PEER_IN_FLIGHT_MAX;
 
-    if (peer->in_flight == IN_FLIGHT_MAX) {
-        bench_fail("btstore: more than %d transactions on their way", IN_FLIGHT_MAX);
+    if (peer->in_flight == PEER_IN_FLIGHT_MAX) {
+        bench_fail("btstore: more than %d transactions on their way", PEER_IN_FLIGHT_MAX);
     }
     fill_batch(peer, pairs, count);
     must(bts_commit_submit(peer->store, peer->batch, &peer->tickets[at], &error), &error);
@@ -296,6 +296,35 @@ static void btstore_drain(struct peer *peer)
     }
 }
 
+static void btstore_checkpoint(struct peer *peer)
+{
+    struct bts_error error;
+
+    must(bts_store_checkpoint(peer->store, NULL, &error), &error);
+}
+
+static uint64_t btstore_replayed(struct peer *peer)
+{
+    struct bts_bytes part = {"INFO", 4};
+    struct bts_error error;
+    const char *line;
+    uint64_t count;
+    size_t size;
+    char *reply;
+    char *text;
+
+    must(bts_store_command(peer->store, &part, 1, &reply, &size, &error), &error);
+    text = strndup(reply, size);
+    line = text != NULL ? strstr(text, INFO_REPLAYED) : NULL;
+    if (line == NULL) {
+        bench_fail("btstore: INFO does not tell " INFO_REPLAYED);
+    }
+    count = strtoull(line + strlen(INFO_REPLAYED), NULL, 10);
+    free(text);
+    free(reply);
+    return count;
+}
+
 #ifdef BENCH_UNVERIFIED
 const struct adapter adapter_btstore_unverified = {
     .name = "btstore_unverified",
@@ -304,6 +333,7 @@ const struct adapter adapter_btstore_unverified = {
 const struct adapter adapter_btstore = {
     .name = "btstore",
 #endif
+    .lacks = PEER_BIT(PEER_RELAXED),
     .version = btstore_version,
     .settings = "no settings; loads keep 4 transactions on their way",
     .data_file = STORE_FILE,
@@ -322,4 +352,6 @@ const struct adapter adapter_btstore = {
     .erase = btstore_erase,
     .submit = btstore_submit,
     .wait = btstore_wait,
+    .checkpoint = btstore_checkpoint,
+    .replayed = btstore_replayed,
 };
