@@ -3,7 +3,10 @@
 #
 #   make bench-reads    issue 4's figures against all peers, 25 minutes on 2 cores
 #   make bench-writes   issue 5's, the same
-#   make bench-plot     doc/bench-reads.svg, doc/bench-writes.svg from their raw figures
+#   make bench-plot     doc/bench-reads.svg and so on from their raw figures
+#   make bench-large    100M entries, and 10 GB: hours.  Smaller, and in less memory
+#                       than the stores take (as root; see bench/limited):
+#       make bench-large SMALL_ENTRIES=30000000 LARGE_ENTRIES=5000000 LIMIT_MIB=1500
 #   make bench-packages what the peers need: installs it as root, else says how;
 #                       then configure again
 #
@@ -88,8 +91,8 @@ $(bench_unverified_libunverified_la_OBJECTS): bench/unverified/names.h
 $(bench_bench_OBJECTS): bench/unverified/names.h
 
 CLEANFILES += bench/bench bench/unverified/names.h bench/unverified/libunverified.la \
-	bench.json bench-reads.json bench-writes.json
-EXTRA_DIST += bench/plot
+	bench.json bench-reads.json bench-writes.json bench-large.json
+EXTRA_DIST += bench/limited bench/plot
 
 # ---- Targets ---------------------------------------------------------------
 bench_run = BENCH_DIR="$${BENCH_DIR:-$(abs_top_builddir)}" ./bench/bench
@@ -104,11 +107,21 @@ bench-reads: btstored bench/bench
 bench-writes: btstored bench/bench
 	@$(bench_run) --plan writes --json bench-writes.json
 
+# Entries of 33 + 8 bytes on average, and of 16 + 100.
+SMALL_ENTRIES = 100000000
+LARGE_ENTRIES = 55000000
+LIMIT_MIB =
+bench-large: btstored bench/bench
+	@BENCH_DIR="$${BENCH_DIR:-$(abs_top_builddir)}" \
+	$(if $(LIMIT_MIB),$(srcdir)/bench/limited $(LIMIT_MIB)) ./bench/bench --plan large \
+	    --large $(SMALL_ENTRIES) --entries $(LARGE_ENTRIES) --stores 'btstore lmdb' \
+	    --minutes 1000 --json bench-large.json
+
 bench-plot:
-	@for plan in reads writes; do if test -e bench-$$plan.json; then \
+	@for plan in reads writes large; do if test -e bench-$$plan.json; then \
 	    $(srcdir)/bench/plot bench-$$plan.json $(srcdir)/doc/bench-$$plan.svg; fi; done
 
 bench-packages:
 	@cd $(srcdir) && . dist/packages.sh && ensure_packages bench
 
-.PHONY: bench bench-reads bench-writes bench-plot bench-packages
+.PHONY: bench bench-reads bench-writes bench-large bench-plot bench-packages

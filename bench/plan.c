@@ -34,7 +34,18 @@ static const struct stage_plan writes_stages[] = {
 
 static const struct plan writes = {"writes", writes_stages};
 
-const struct plan *const all_plans[] = {&reads, &writes, NULL};
+/* 100M small entries, and a file of 10 GB of larger ones, which takes 55M. */
+static const struct stage_plan large_stages[] = {
+    {KEYS_URL, true, {GETS_AND_SCANS, &open_first_get}},
+    {KEYS_RANDOM, false,
+     {GETS_AND_SCANS, &get_zipf, &open_first_get, &reader_beside_writer, &commit_8, &pipeline_64,
+      &beside_checkpoint}},
+    {0},
+};
+
+static const struct plan large = {"large", large_stages};
+
+const struct plan *const all_plans[] = {&reads, &writes, &large, NULL};
 
 /* In this order; the last ones change the store. */
 const struct workload *const all_workloads[] = {

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define KEYS_AT_ONCE 16
 
@@ -80,41 +81,78 @@ static void check_all(struct worker *worker)
     }
 }
 
-static void load_one(const struct adapter *adapter, pid_t *server, double *size_mb)
+static pid_t serve(const struct adapter *adapter, const char *folder)
+{
+    return adapter->serve != NULL ? adapter->serve(folder) : 0;
+}
+
+/* Loads a new store and closes it; returns the size of its file in MB, or 0. */
+static double load_one(const struct adapter *adapter)
 {
     char folder[STORE_FOLDER_MAX];
+    pid_t server;
 
     store_folder_name(adapter, LOADED_STORE, folder);
     store_folder_make(folder);
-    *server = adapter->serve != NULL ? adapter->serve(folder) : 0;
+    server = serve(adapter, folder);
     harness_once(adapter, folder, PEER_FILL, stage_put_all, NULL);
-    if (adapter->data_file != NULL) {
-        if (*server > 0) {
-            adapter->stop(*server, folder);
-        }
-        *size_mb = store_folder_disk_bytes(folder, adapter->data_file) / 1e6;
-        *server = adapter->serve != NULL ? adapter->serve(folder) : 0;
+    if (server > 0) {
+        adapter->stop(server, folder);
     }
-    harness_once(adapter, folder, PEER_READ, check_all, NULL);
+    return adapter->data_file != NULL
+               ? store_folder_disk_bytes(folder, adapter->data_file) / 1e6
+               : 0;
+}
+
+static void load_all(void)
+{
+    struct report report = {.workload = &stage_load, .rounds = 1};
+
+    for (unsigned i = 0; bench.adapters[i] != NULL; i++) {
+        const struct adapter *adapter = bench.adapters[i];
+        double size_mb = adapter->stands_for == NULL ? load_one(adapter) : 0;
+        if (size_mb > 0) {
+            report.adapters[report.count] = adapter;
+            report.values[report.count++][0][0] = size_mb;
+        }
+    }
+    report_print(&report);
+}
+
+/* This process, and all that it starts from now on, joins the group, if one is set. */
+static void join(const char *group)
+{
+    char path[STORE_FOLDER_MAX];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+    file = fopen(path, "w");
+    if (file == NULL || fprintf(file, "%d\n", getpid()) < 0 || fclose(file) != 0) {
+        bench_fail("%s: %m", path);
+    }
 }
 
 void stage_open(void)
 {
-    struct report report = {.workload = &stage_load, .rounds = 1};
+    const char *group = getenv("BENCH_CGROUP");
 
     report_title(&stage_load);
+    load_all();
+    if (group != NULL) {
+        join(group);
+    }
     for (unsigned i = 0; bench.adapters[i] != NULL; i++) {
         const struct adapter *adapter = bench.adapters[i];
+        char folder[STORE_FOLDER_MAX];
         if (adapter->stands_for == NULL) {
-            double size_mb = 0;
-            load_one(adapter, &bench.servers[i], &size_mb);
-            if (size_mb > 0) {
-                report.adapters[report.count] = adapter;
-                report.values[report.count++][0][0] = size_mb;
+            store_folder_name(adapter, LOADED_STORE, folder);
+            if (group != NULL) {
+                store_folder_forget(folder);
             }
+            bench.servers[i] = serve(adapter, folder);
+            harness_once(adapter, folder, PEER_READ, check_all, NULL);
         }
     }
-    report_print(&report);
 }
 
 void stage_close(void)
@@ -128,4 +166,7 @@ void stage_close(void)
         }
     }
     store_folder_remove_all();
+    if (getenv("BENCH_CGROUP") != NULL) {
+        join(getenv("BENCH_CGROUP_PARENT"));
+    }
 }

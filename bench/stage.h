@@ -5,6 +5,9 @@
  * stage_open loads the data set in random order into a new store of each
  * adapter, in transactions of 10,000, checks each entry, reports the size of
  * the data files after a clean close, and serves the stores until stage_close.
+ *
+ * With BENCH_CGROUP, which bench/limited sets, the loaded stores are dropped
+ * from memory, and all that is done with them happens in that group.
  */
 #ifndef BENCH_STAGE_H
 #define BENCH_STAGE_H

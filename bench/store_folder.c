@@ -99,6 +99,24 @@ static int sync_item(const char *path, const struct stat *stat, int type, struct
     return 0;
 }
 
+static int forget_item(const char *path, const struct stat *stat, int type, struct FTW *place)
+{
+    int fd = type == FTW_F && S_ISREG(stat->st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+    (void)place;
+    if (fd >= 0) {
+        fdatasync(fd);
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        close(fd);
+    }
+    return 0;
+}
+
+void store_folder_forget(const char *folder)
+{
+    nftw(folder, forget_item, OPEN_FOLDERS_MAX, FTW_PHYS);
+}
+
 void store_folder_sync(const char *folder)
 {
     nftw(folder, sync_item, OPEN_FOLDERS_MAX, FTW_PHYS);

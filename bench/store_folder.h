@@ -29,6 +29,9 @@ double store_folder_disk_bytes(const char *folder, const char *file);
 /* Syncs the files of a store that are open to somebody or not. */
 void store_folder_sync(const char *folder);
 
+/* Has the kernel drop the pages of a store's files that nobody maps. */
+void store_folder_forget(const char *folder);
+
 /*
  * Bytes written so far to the device that the folder lies on, by whomever;
  * below 0 if the kernel does not count them for that file system.
