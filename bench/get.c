@@ -167,6 +167,7 @@ const struct workload verify_cost = {
     .name = "verify_cost",
     .title = "random get, one snapshot held: with and without the table of verified pages",
     .stores = "btstore btstore_unverified",
+    .rounds = 11, /* a small difference */
     .processes = 1,
     .figures = {{"", "ns", true}},
     .goals = {{"verify-once/%s/cost", 0, "btstore_unverified", true, GOAL(1.05, 1.05)}},

@@ -282,10 +282,12 @@ static bool suits(const struct workload *workload, const struct adapter *adapter
            (workload->suits == NULL || workload->suits(adapter));
 }
 
-/* Stores that no goal is set against get shorter rounds. */
-static unsigned round_ms(unsigned index)
+/* Reads of stores that no goal is set against get shorter rounds. */
+static unsigned round_ms(const struct workload *workload, unsigned index)
 {
-    return index < MAIN_STORES ? bench.round_ms : bench.round_ms / 2;
+    bool is_whole = index < MAIN_STORES || workload->syncs || workload->stores != NULL;
+
+    return is_whole ? bench.round_ms : bench.round_ms / 2;
 }
 
 static unsigned teams_init(const struct workload *workload, struct team *teams)
@@ -296,7 +298,7 @@ static unsigned teams_init(const struct workload *workload, struct team *teams)
         struct team *team = &teams[count];
         if (suits(workload, bench.adapters[i])) {
             *team = (struct team){.workload = workload, .adapter = bench.adapters[i],
-                                  .round_ms = workload->syncs ? bench.round_ms : round_ms(i)};
+                                  .round_ms = round_ms(workload, i)};
             store_folder_name(team->adapter,
                               workload->makes_store ? workload->name : LOADED_STORE,
                               team->folder);
@@ -311,6 +313,9 @@ void harness_run(const struct workload *workload)
     struct team teams[ADAPTERS_MAX];
     struct report report = {.workload = workload, .rounds = bench.rounds};
 
+    if (workload->rounds > report.rounds) {
+        report.rounds = workload->rounds;
+    }
     report.count = teams_init(workload, teams);
     report_title(workload);
     for (unsigned i = 0; i < report.count; i++) {

@@ -95,6 +95,7 @@ struct workload {
     const char *name;
     const char *title;
     const char *stores; /* names of adapters; NULL: all that can */
+    unsigned rounds; /* at least; 0: as many as the run is told */
     unsigned processes;
     enum peer_use use;
     bool makes_store;  /* a new store for each round, measured after it was closed */
