@@ -59,7 +59,8 @@ enum bts_status bts_get(const struct bts_snapshot *snapshot, const struct bts_bu
         return snapshot_unusable(opened, error);
     }
     struct tree_view view = snapshot_bucket(opened, bucket);
-    return read_outcome(opened->attachment, tree_get(&view, key, key_size, value, error), error);
+    return read_outcome(opened->attachment, tree_get_inline(&view, key, key_size, value, error),
+                        error);
 }
 
 enum bts_status bts_get_many(const struct bts_snapshot *snapshot, const struct bts_bucket *bucket,

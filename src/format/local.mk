@@ -7,6 +7,7 @@ src_format_libformat_a_SOURCES = \
 	src/format/bucket_record.c src/format/bucket_record.h \
 	src/format/cell_cover.h \
 	src/format/inner.c src/format/inner.h src/format/inner_edit.c \
+	src/format/inner_guess.h \
 	src/format/key.h \
 	src/format/leaf.c src/format/leaf.h src/format/leaf_edit.c \
 	src/format/locks.h \

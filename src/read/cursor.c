@@ -136,7 +136,7 @@ static enum bts_status cursor_descend(struct cursor *cursor, unsigned step, pgno
         if (way == CURSOR_WAY_LAST)
             index = inner_count(page);
         else if (way == CURSOR_WAY_KEY)
-            index = inner_search(page, key->data, key->size);
+            index = page_source_search(source, pgno, page, key->data, key->size);
         cursor->path[step].page = page;
         cursor->path[step].index = index;
         pgno = inner_children(page)[index];

@@ -57,7 +57,8 @@ BTS_MUST_USE enum bts_status map_grow(struct map *map, uint64_t pages, struct ma
 static inline void map_mark_verified(const struct page_source *source, pgno_t pgno, txnid_t txnid)
 {
     if (pgno < source->page_limit)
-        atomic_store_explicit(&source->verified[pgno], (uint32_t)txnid, memory_order_relaxed);
+        atomic_store_explicit(&source->verified[pgno], page_mark(txnid, false),
+                              memory_order_relaxed);
 }
 
 #endif

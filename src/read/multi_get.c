@@ -44,6 +44,7 @@ static void multi_get_level(const struct tree_view *view, unsigned level,
     for (unsigned i = 0; i < count; i++) {
         struct multi_get_lane *lane = &lanes[i];
         const struct page_header *page;
+        unsigned index;
 
         if (lane->over)
             continue;
@@ -54,7 +55,9 @@ static void multi_get_level(const struct tree_view *view, unsigned level,
             multi_get_fail(&lookups[i], first);
             continue;
         }
-        lane->pgno = inner_children(page)[inner_search(page, lookups[i].key, lookups[i].key_size)];
+        index = page_source_search(view->source, lane->pgno, page, lookups[i].key,
+                                   lookups[i].key_size);
+        lane->pgno = inner_children(page)[index];
         lane->born_max = page->txnid;
         page_source_prefetch(view->source, lane->pgno);
     }

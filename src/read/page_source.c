@@ -67,8 +67,11 @@ static enum bts_status page_source_check_run_kind(const struct page_header *page
 
 static void page_source_mark(const struct page_source *source, const struct page_header *page)
 {
+    bool even = page->type == PAGE_INNER &&
+                inner_guess_pays(inner_heads(page), inner_count(page));
+
     /* relaxed: the mark says only that these bytes were checked, by whomever */
-    atomic_store_explicit(&source->verified[page->pgno], (uint32_t)page->txnid,
+    atomic_store_explicit(&source->verified[page->pgno], page_mark(page->txnid, even),
                           memory_order_relaxed);
 }
 
@@ -161,11 +164,11 @@ static const struct page_header *page_source_known_run(const struct page_source 
     if (pgno >= source->page_limit)
         return NULL;
     mark = atomic_load_explicit(&source->verified[pgno], memory_order_relaxed);
-    if (mark == 0)
+    if (mark <= 1)
         return NULL;
     page = page_source_at(source, pgno);
-    if (mark != (uint32_t)page->txnid || page->type != PAGE_RUN || page->run_length != length ||
-        page->txnid > born_max)
+    if (!page_mark_is_of(mark, page->txnid) || page->type != PAGE_RUN ||
+        page->run_length != length || page->txnid > born_max)
         return NULL;
     return page;
 }

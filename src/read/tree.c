@@ -26,7 +26,7 @@ static const struct page_header *tree_find_leaf(const struct tree_view *view, co
     const struct page_header *page = page_source_get(source, pgno, level, born_max, error);
 
     while (page != NULL && level > 0) {
-        pgno = inner_children(page)[inner_search(page, key, key_size)];
+        pgno = inner_children(page)[page_source_search(source, pgno, page, key, key_size)];
         page_source_prefetch(source, pgno);
         born_max = page->txnid;
         page = page_source_get(source, pgno, --level, born_max, error);
@@ -47,8 +47,8 @@ enum bts_status tree_value(const struct tree_view *view, txnid_t born_max,
     return data != NULL ? BTS_OK : BTS_DAMAGED;
 }
 
-enum bts_status tree_get(const struct tree_view *view, const void *key, size_t key_size,
-                         struct bts_bytes *value, struct bts_error *error)
+enum bts_status tree_get_slowly(const struct tree_view *view, const void *key, size_t key_size,
+                                struct bts_bytes *value, struct bts_error *error)
 {
     const struct page_header *leaf;
     struct leaf_entry entry;
@@ -68,4 +68,10 @@ enum bts_status tree_get(const struct tree_view *view, const void *key, size_t k
         return BTS_NOT_FOUND;
     entry = leaf_entry_at(leaf, (unsigned)index);
     return tree_value(view, leaf->txnid, &entry, value, error);
+}
+
+enum bts_status tree_get(const struct tree_view *view, const void *key, size_t key_size,
+                         struct bts_bytes *value, struct bts_error *error)
+{
+    return tree_get_inline(view, key, key_size, value, error);
 }

@@ -46,6 +46,124 @@ START_TEST(a_page_of_one_child_leads_there)
 }
 END_TEST
 
+/* ---- guesses ------------------------------------------------------------- */
+
+static uint32_t random_head(struct random *random)
+{
+    return (uint32_t)random_below(random, UINT64_C(1) << 32);
+}
+
+/* How many heads are <= head, counted. */
+static unsigned count_up_to(const uint32_t *heads, unsigned n, uint32_t head)
+{
+    unsigned count = 0;
+
+    while (count < n && heads[count] <= head)
+        count++;
+    return count;
+}
+
+/* Guesses around every head, and says how many missed; none may be wrong. */
+static unsigned assert_guesses(const uint32_t *heads, unsigned n)
+{
+    unsigned misses = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        for (int beside = -1; beside <= 1; beside++) {
+            uint32_t head = heads[i] + (uint32_t)beside;
+            unsigned up_to = inner_guess(heads, n, head, 0);
+
+            if (up_to == INNER_GUESS_MISS)
+                misses++;
+            else
+                ck_assert_uint_eq(up_to, count_up_to(heads, n, head));
+        }
+    }
+    return misses;
+}
+
+START_TEST(a_guess_is_right_or_a_miss_wherever_heads_lie)
+{
+    struct random random = {47};
+    uint32_t heads[400];
+
+    for (unsigned round = 0; round < 400; round++) {
+        unsigned n = 1 + (unsigned)random_below(&random, 400);
+        unsigned shift = (unsigned)random_below(&random, 28);
+        uint32_t head = random_head(&random) >> 8;
+
+        for (unsigned i = 0; i < n; i++) {
+            heads[i] = head;
+            head += (random_head(&random) >> shift) / n;
+            head = head < heads[i] ? heads[i] : head;
+        }
+        assert_guesses(heads, n);
+    }
+}
+END_TEST
+
+START_TEST(guessing_pays_where_heads_are_even_in_binary_or_in_decimal)
+{
+    uint32_t heads[300];
+    char digits[8];
+
+    for (unsigned i = 0; i < 300; i++)
+        heads[i] = 0x01000000u + i * 0x00c0ffeeu / 2;
+    ck_assert(inner_guess_pays(heads, 300));
+    ck_assert_uint_eq(assert_guesses(heads, 300), 0);
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(digits, sizeof(digits), "%04u", 1200 + i * 22);
+        heads[i] = bytes_head_u32(digits, 4);
+    }
+    ck_assert(inner_guess_pays(heads, 300));
+    ck_assert_uint_eq(assert_guesses(heads, 300), 0);
+}
+END_TEST
+
+START_TEST(guessing_does_not_pay_in_clusters_nor_in_small_pages)
+{
+    uint32_t heads[300];
+
+    for (unsigned i = 0; i < 300; i++)
+        heads[i] = (i / 50) * 0x20000000u + i;
+    ck_assert(!inner_guess_pays(heads, 300));
+    for (unsigned i = 0; i < 300; i++)
+        heads[i] = i * 1000;
+    ck_assert(inner_guess_pays(heads, 300));
+    ck_assert(!inner_guess_pays(heads, 31));
+    for (unsigned i = 0; i < 300; i++)
+        heads[i] = 7; /* ties are for a search to resolve */
+    ck_assert(!inner_guess_pays(heads, 300));
+}
+END_TEST
+
+START_TEST(a_guess_reads_nothing_outside_of_hostile_heads)
+{
+    struct random random = {53};
+
+    for (unsigned round = 0; round < 20000; round++) {
+        unsigned n = 1 + (unsigned)random_below(&random, 64);
+        uint32_t *heads = malloc(n * sizeof(*heads));
+        uint32_t digits = random_head(&random) & 0x0f0f0f0fu;
+
+        for (unsigned i = 0; i < n; i++)
+            heads[i] = random_head(&random);
+        if (round % 2 == 0) {
+            heads[0] = 0x30303030u | digits;
+            heads[n - 1] = 0x30303030u | (random_head(&random) & 0x0f0f0f0fu);
+        }
+        for (unsigned i = 0; i < 8; i++) {
+            unsigned up_to = inner_guess(heads, n, random_head(&random), 0);
+            ck_assert(up_to <= n || up_to == INNER_GUESS_MISS);
+        }
+        (void)inner_guess_pays(heads, n);
+        free(heads);
+    }
+}
+END_TEST
+
+/* ---- separators ---------------------------------------------------------- */
+
 START_TEST(the_shortest_separator_parts_its_neighbours)
 {
     struct random random = {31};
@@ -182,7 +300,12 @@ END_TEST
 int main(void)
 {
     return UNIT_RUN("inner", a_key_equal_to_a_separator_goes_right,
-                    a_page_of_one_child_leads_there, the_shortest_separator_parts_its_neighbours,
+                    a_page_of_one_child_leads_there,
+                    a_guess_is_right_or_a_miss_wherever_heads_lie,
+                    guessing_pays_where_heads_are_even_in_binary_or_in_decimal,
+                    guessing_does_not_pay_in_clusters_nor_in_small_pages,
+                    a_guess_reads_nothing_outside_of_hostile_heads,
+                    the_shortest_separator_parts_its_neighbours,
                     bytes_that_lead_outside_are_refused, a_separator_over_the_limit_is_refused,
                     the_deep_check_finds_what_search_would_miss,
                     tails_that_overlap_are_never_changed);
