@@ -100,6 +100,12 @@ static void look_around(struct bts_store *store)
                           memory_order_relaxed);
 }
 
+void look_begin(struct bts_store *store)
+{
+    atomic_store_explicit(&store->look.due_ms, look_clock() + LOOK_INTERVAL_MS,
+                          memory_order_relaxed);
+}
+
 void look_if_due(struct bts_store *store)
 {
     if (store_is_alone(store) ||

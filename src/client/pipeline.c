@@ -23,10 +23,6 @@ enum bts_status pipeline_init(struct pipeline *pipeline, struct bts_error *error
 
     memset(pipeline, 0, sizeof(*pipeline));
     connection_init(&pipeline->connection);
-    for (uint32_t i = 0; i < PIPELINE_TICKETS; i++) {
-        pipeline->unused[i] = PIPELINE_TICKETS - 1 - i;
-        pipeline->tickets[i].number = i;
-    }
     pipeline->unused_count = PIPELINE_TICKETS;
     if (pthread_condattr_init(&attributes) != 0) {
         return err_set(error, BTS_NO_MEMORY, "no memory for a condition variable");
@@ -40,13 +36,36 @@ enum bts_status pipeline_init(struct pipeline *pipeline, struct bts_error *error
 
 void pipeline_fini(struct pipeline *pipeline)
 {
-    for (uint32_t i = 0; i < PIPELINE_TICKETS; i++) {
+    for (uint32_t i = 0; pipeline->tickets != NULL && i < PIPELINE_TICKETS; i++) {
         free(pipeline->tickets[i].text);
     }
+    free(pipeline->tickets);
     connection_close(&pipeline->connection);
 }
 
 /* ---- tickets, under the lock -------------------------------------------------------- */
+
+/* Makes the tickets at the first commit: who only reads does not pay for their memory. */
+static bool pipeline_make_tickets(struct pipeline *pipeline)
+{
+    struct pipeline_ticket *tickets;
+
+    if (pipeline->tickets != NULL) {
+        return true;
+    }
+    tickets = calloc(PIPELINE_TICKETS, sizeof(*tickets) + 2 * sizeof(uint32_t));
+    if (tickets == NULL) {
+        return false;
+    }
+    pipeline->tickets = tickets;
+    pipeline->unused = (uint32_t *)(tickets + PIPELINE_TICKETS);
+    pipeline->queue = pipeline->unused + PIPELINE_TICKETS;
+    for (uint32_t i = 0; i < PIPELINE_TICKETS; i++) {
+        pipeline->unused[i] = PIPELINE_TICKETS - 1 - i;
+        tickets[i].number = i;
+    }
+    return true;
+}
 
 static struct pipeline_ticket *pipeline_take_ticket(struct pipeline *pipeline)
 {
@@ -366,6 +385,10 @@ enum bts_status pipeline_submit(struct bts_store *store, const void *batch, size
 
     *ticket = 0;
     pthread_mutex_lock(&pipeline->lock);
+    if (!pipeline_make_tickets(pipeline)) {
+        pthread_mutex_unlock(&pipeline->lock);
+        return err_set(error, BTS_NO_MEMORY, "no memory for commits");
+    }
     if (!pipeline_begin_send(pipeline, deadline)) {
         pthread_mutex_unlock(&pipeline->lock);
         return err_set(error, BTS_UNAVAILABLE, "earlier commits block the way to the daemon");
@@ -399,12 +422,13 @@ static bool pipeline_wait_news(struct pipeline *pipeline, uint64_t deadline)
 enum bts_status pipeline_wait(struct pipeline *pipeline, uint64_t number, uint64_t deadline,
                               uint64_t *txnid, struct bts_error *error)
 {
-    struct pipeline_ticket *ticket = &pipeline->tickets[number % PIPELINE_TICKETS];
+    struct pipeline_ticket *ticket;
     enum bts_status status;
     bool in_time = true;
 
     pthread_mutex_lock(&pipeline->lock);
-    if (ticket->number != number || ticket->state == PIPELINE_FREE) {
+    ticket = pipeline->tickets + number % PIPELINE_TICKETS;
+    if (pipeline->tickets == NULL || ticket->number != number || ticket->state == PIPELINE_FREE) {
         pthread_mutex_unlock(&pipeline->lock);
         return err_set(error, BTS_INVALID, "ticket %llu: not one that waits",
                        (unsigned long long)number);

@@ -51,10 +51,11 @@ struct pipeline {
     bool is_sending;         /* the role is taken */
     bool is_receiving;       /* the role is taken */
     unsigned polls;          /* threads that poll the descriptor outside the lock */
-    struct pipeline_ticket tickets[PIPELINE_TICKETS];
-    uint32_t unused[PIPELINE_TICKETS]; /* stack of free tickets */
+    /* Three arrays of PIPELINE_TICKETS, one piece of memory; NULL before the first commit. */
+    struct pipeline_ticket *tickets;
+    uint32_t *unused;        /* stack of free tickets */
+    uint32_t *queue;         /* ring of queued tickets */
     uint32_t unused_count;
-    uint32_t queue[PIPELINE_TICKETS];  /* ring of queued tickets */
     uint32_t queue_first;
     uint32_t queue_count;
 };

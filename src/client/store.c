@@ -287,6 +287,7 @@ static enum bts_status store_open_served(struct bts_store *store, struct bts_err
         return status;
     }
     pipeline_offer(&store->pipeline, &fresh);
+    look_begin(store);
     store->served_by = location_served_by(store->socket_path);
     if (store->served_by == NULL) {
         store->served_by = strdup(store->socket_path);

@@ -87,6 +87,9 @@ BTS_MUST_USE enum bts_status store_attach(struct bts_store *store, struct connec
  */
 void store_adopt(struct bts_store *store, struct attachment *attachment);
 
+/* The daemon was seen alive just now: the first look is due in a second. */
+void look_begin(struct bts_store *store);
+
 /* Looks at the socket if a second has passed; never waits. */
 void look_if_due(struct bts_store *store);
 
