@@ -71,9 +71,7 @@ static struct pipeline_ticket *pipeline_take_ticket(struct pipeline *pipeline)
 {
     struct pipeline_ticket *ticket;
 
-    if (pipeline->unused_count == 0) {
-        return NULL;
-    }
+    assert(pipeline->unused_count > 0);
     ticket = &pipeline->tickets[pipeline->unused[--pipeline->unused_count]];
     assert(ticket->state == PIPELINE_FREE && ticket->text == NULL);
     ticket->number += PIPELINE_TICKETS;
@@ -302,11 +300,6 @@ static enum bts_status pipeline_connect(struct bts_store *store, uint64_t deadli
     struct connection fresh;
     enum bts_status status;
 
-    /* An idle connection may have died unnoticed: a commit is not risked on it. */
-    if (pipeline->is_connected && pipeline->queue_count == 0 &&
-        !connection_is_alive(&pipeline->connection)) {
-        pipeline_give_up(pipeline, "the daemon closed the connection");
-    }
     if (pipeline->is_connected) {
         return BTS_OK;
     }
@@ -349,6 +342,30 @@ static void pipeline_send(struct pipeline *pipeline, struct pipeline_ticket *tic
     }
 }
 
+/*
+ * Sends as much as the kernel takes at once.  An idle connection may have died
+ * unnoticed: when it takes no byte of the request, the request is not lost with
+ * it, and goes out on a fresh one.
+ */
+static enum bts_status pipeline_send_first(struct bts_store *store, struct iovec **vectors,
+                                           size_t *left, uint64_t deadline,
+                                           struct bts_error *error)
+{
+    struct pipeline *pipeline = &store->pipeline;
+    const struct iovec *first = *vectors;
+    size_t size = first->iov_len;
+    enum bts_status status = pipeline_connect(store, deadline, error);
+
+    if (status != BTS_OK ||
+        connection_push(&pipeline->connection, vectors, left, NULL) == BTS_OK ||
+        pipeline->queue_count > 0 || *vectors != first || first->iov_len != size ||
+        connection_is_alive(&pipeline->connection)) {
+        return status; /* a failure comes again, or a reply that tells of it */
+    }
+    pipeline_give_up(pipeline, "the daemon closed the connection");
+    return pipeline_connect(store, deadline, error);
+}
+
 static enum bts_status pipeline_submit_locked(struct bts_store *store, const void *batch,
                                               size_t batch_size, uint64_t deadline,
                                               uint64_t *ticket_number, struct bts_error *error)
@@ -356,24 +373,26 @@ static enum bts_status pipeline_submit_locked(struct bts_store *store, const voi
     struct pipeline *pipeline = &store->pipeline;
     struct pipeline_ticket *ticket;
     char head[64];
-    enum bts_status status = pipeline_connect(store, deadline, error);
+    int head_size =
+        snprintf(head, sizeof(head), "*2\r\n$10\r\nBTS.COMMIT\r\n$%zu\r\n", batch_size);
+    struct iovec parts[] = {{head, (size_t)head_size},
+                            {(void *)(uintptr_t)batch, batch_size},
+                            {(void *)(uintptr_t) "\r\n", 2}};
+    struct iovec *vectors = parts;
+    size_t left = 3;
 
+    if (pipeline->unused_count == 0) {
+        return err_set(error, BTS_BUSY, "%u commits are not waited for yet; wait for some first",
+                       PIPELINE_TICKETS);
+    }
+    enum bts_status status = pipeline_send_first(store, &vectors, &left, deadline, error);
     if (status != BTS_OK) {
         return status;
     }
     ticket = pipeline_take_ticket(pipeline);
-    if (ticket == NULL) {
-        return err_set(error, BTS_BUSY, "%u commits are not waited for yet; wait for some first",
-                       PIPELINE_TICKETS);
-    }
-    int head_size =
-        snprintf(head, sizeof(head), "*2\r\n$10\r\nBTS.COMMIT\r\n$%zu\r\n", batch_size);
-    struct iovec vectors[] = {{head, (size_t)head_size},
-                              {(void *)(uintptr_t)batch, batch_size},
-                              {(void *)(uintptr_t) "\r\n", 2}};
     pipeline_enqueue(pipeline, ticket);
     *ticket_number = ticket->number;
-    pipeline_send(pipeline, ticket, vectors, 3, deadline);
+    pipeline_send(pipeline, ticket, vectors, left, deadline);
     return BTS_OK;
 }
 
