@@ -3,18 +3,19 @@
  * free_pages: the bitmap of free pages, and where in it the next claim goes.
  *
  * Single pages come from an extent, a stretch of contiguous free pages chosen
- * once and used up in order, so that the pages of a group lie together.  Short
- * stretches are used only when much of the file is free: a page-sized hole
- * costs a write of its own.
+ * once and used up in order, so that the pages of a group lie together.  Long
+ * stretches first; short ones are used only when much of the file is free: a
+ * page-sized hole costs a write of its own.
  */
 #include "pages/space_private.h"
 
 #include <assert.h>
 
-/* A contiguous extent that single pages are claimed from: at most, and when free space is
- * plenty but broken up, at least, so many pages. */
+/* A contiguous extent that single pages are claimed from: at most so many pages. */
 #define EXTENT_MAX 256u
-#define EXTENT_MIN 32u
+
+/* The least that is searched for, one after the other. */
+static const pgno_t extent_steps[SPACE_EXTENT_STEPS] = {64, 16, 4, 1};
 
 void space_set_free(struct space *space, pgno_t first, pgno_t count)
 {
@@ -27,6 +28,7 @@ void space_set_free(struct space *space, pgno_t first, pgno_t count)
         group->free_count++;
     }
     space->free += count;
+    space->freed += count;
 }
 
 void space_clear_free(struct space *space, pgno_t first, pgno_t count)
@@ -126,32 +128,34 @@ pgno_t space_find_free(struct space *space, pgno_t least, pgno_t most, pgno_t *f
 /* How long a free run must be to be worth using: shorter ones only when much is free. */
 static pgno_t extent_least(const struct space *space)
 {
-    if (space->free > space->page_count / 4)
-        return 1;
     if (space->free > space->page_count / 8)
-        return EXTENT_MIN / 8;
-    return EXTENT_MIN;
+        return 1;
+    if (space->free > space->page_count / 16)
+        return 4;
+    return 16;
 }
 
 /* Chooses the next extent; false: free space has none that is long enough. */
 static bool next_extent(struct space *space)
 {
     pgno_t least = extent_least(space);
-    pgno_t first;
-    pgno_t n;
 
-    if (space->free < space->search_again && least >= space->search_failed)
-        return false;
-    n = space_find_free(space, least, EXTENT_MAX, &first);
-    if (n == 0) {
+    for (size_t i = 0; i < SPACE_EXTENT_STEPS && extent_steps[i] >= least; i++) {
+        pgno_t first;
+        pgno_t n;
+
+        if (space->freed < space->search_again[i])
+            continue;
+        n = space_find_free(space, extent_steps[i], EXTENT_MAX, &first);
+        if (n > 0) {
+            space->extent_next = first;
+            space->extent_end = first + n;
+            return true;
+        }
         /* A search costs time: not again before enough was freed to hope for another result. */
-        space->search_again = space->free + EXTENT_MAX;
-        space->search_failed = least;
-        return false;
+        space->search_again[i] = space->freed + EXTENT_MAX;
     }
-    space->extent_next = first;
-    space->extent_end = first + n;
-    return true;
+    return false;
 }
 
 /* The extent's pages are still marked free; a claim takes them out one by one. */

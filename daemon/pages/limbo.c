@@ -53,18 +53,12 @@ static bool checkpoint_holds(const struct space *space, const struct space_entry
     return k != 0 && entry->born <= k && entry->freed > k;
 }
 
-/* Back to the free sets: young single pages are hot, all others go to the bitmap. */
+/* Back to where it was claimed: the nursery, or the bitmap. */
 static void make_free(struct space *space, const struct space_entry *entry)
 {
-    bool young = entry->born > space->checkpoint;
-
     space->limbo.pages -= entry->count;
-    if (young && entry->count == 1 && entry->first >= space->hold &&
-        space->hot_count < SPACE_HOT_MAX) {
-        space->hot[space->hot_count++] = entry->first;
-        return;
-    }
-    space_set_free(space, entry->first, entry->count);
+    if (entry->count > 1 || !nursery_take_back(space, entry->first))
+        space_set_free(space, entry->first, entry->count);
 }
 
 /* The list of what snapshot `txnid` holds, made if need be; NULL: no memory. */

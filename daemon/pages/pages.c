@@ -14,22 +14,25 @@
 
 #include "base/crc32c.h"
 #include "base/err.h"
+#include "pages/page_buffers.h"
 #include "pages/private_table.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Buffers of pages are had in blocks of so many bytes, and kept for the next group. */
-#define BUFFER_BLOCK_SIZE (1u << 20)
-
 /* The file grows by a part of itself, within these bounds: growth is a journaled change. */
 #define GROWTH_MIN_SIZE (256u << 10)
 #define GROWTH_MAX_SIZE (16u << 20)
 #define GROWTH_PART 32u
 
-/* Pages that one pwritev takes. */
-#define WRITE_PARTS_MAX 512u
+/*
+ * Bytes that one pwritev takes, and pages.  The system caches in folios as large
+ * as what is written at once, and each later write of a page inside of one
+ * walks all of it: with 2 MiB at once that made single pages five times dearer.
+ */
+#define WRITE_SIZE_MAX (64u << 10)
+#define WRITE_PARTS_MAX (WRITE_SIZE_MAX / PAGE_SIZE_MIN)
 
 enum undo_type {
     UNDO_CREATED,
@@ -42,11 +45,6 @@ struct undo {
     struct private_page page; /* CHANGED: data is the copy of the old bytes */
 };
 
-struct buffer_block {
-    struct buffer_block *next;
-    uint8_t *data;
-};
-
 struct pages {
     const struct file *data;
     struct map *map;
@@ -57,10 +55,7 @@ struct pages {
     txnid_t txnid;
     txnid_t first_txnid;            /* of the first group: pages born before are not our own work */
     struct private_table table;
-    struct buffer_block *blocks;
-    uint8_t **free_buffers;
-    size_t free_count;
-    size_t buffer_count;            /* in all blocks: the room of free_buffers */
+    struct page_buffers buffers;
     struct undo *undo;
     size_t undo_count;
     size_t undo_room;
@@ -108,6 +103,7 @@ enum bts_status pages_create(const struct file *data, struct map *map, struct sp
     atomic_store_explicit(&made->file_pages, identity.size / made->page_size,
                           memory_order_relaxed);
     made->stamp = 1;
+    page_buffers_init(&made->buffers, made->page_size);
     source_from_map(made);
     *pages = made;
     return BTS_OK;
@@ -117,14 +113,7 @@ void pages_destroy(struct pages *pages)
 {
     if (pages == NULL)
         return;
-    while (pages->blocks != NULL) {
-        struct buffer_block *block = pages->blocks;
-
-        pages->blocks = block->next;
-        free(block->data);
-        free(block);
-    }
-    free(pages->free_buffers);
+    page_buffers_fini(&pages->buffers);
     free(pages->undo);
     private_table_fini(&pages->table);
     free(pages);
@@ -155,46 +144,7 @@ size_t pages_private_bytes(const struct pages *pages)
     return pages->table.count * pages->page_size;
 }
 
-/* ---- buffers ---------------------------------------------------------------------- */
-
-static enum bts_status add_block(struct pages *pages, struct bts_error *error)
-{
-    size_t count = BUFFER_BLOCK_SIZE / pages->page_size;
-    struct buffer_block *block = malloc(sizeof *block);
-    uint8_t **list = realloc(pages->free_buffers,
-                             (pages->buffer_count + count) * sizeof *pages->free_buffers);
-
-    if (list != NULL)
-        pages->free_buffers = list;
-    if (block != NULL && list != NULL)
-        block->data = aligned_alloc(pages->page_size, BUFFER_BLOCK_SIZE);
-    if (block == NULL || list == NULL || block->data == NULL) {
-        free(block);
-        return err_set(error, BTS_NO_MEMORY, "pages: out of memory for %zu more pages", count);
-    }
-    block->next = pages->blocks;
-    pages->blocks = block;
-    for (size_t i = 0; i < count; i++)
-        pages->free_buffers[pages->free_count++] = block->data + i * pages->page_size;
-    pages->buffer_count += count;
-    return BTS_OK;
-}
-
-static enum bts_status reserve_buffer(struct pages *pages, struct bts_error *error)
-{
-    return pages->free_count > 0 ? BTS_OK : add_block(pages, error);
-}
-
-static uint8_t *take_buffer(struct pages *pages)
-{
-    assert(pages->free_count > 0);
-    return pages->free_buffers[--pages->free_count];
-}
-
-static void give_buffer(struct pages *pages, uint8_t *buffer)
-{
-    pages->free_buffers[pages->free_count++] = buffer;
-}
+/* ---- room for changes ------------------------------------------------------------- */
 
 static enum bts_status reserve_undo(struct pages *pages, struct bts_error *error)
 {
@@ -214,7 +164,7 @@ static enum bts_status reserve_undo(struct pages *pages, struct bts_error *error
 /* Everything that making one page private, or changing one, can need. */
 static enum bts_status reserve_page(struct pages *pages, struct bts_error *error)
 {
-    enum bts_status status = reserve_buffer(pages, error);
+    enum bts_status status = page_buffers_reserve(&pages->buffers, error);
 
     if (status == BTS_OK)
         status = reserve_undo(pages, error);
@@ -249,7 +199,7 @@ static void drop_private(struct pages *pages)
 {
     for (size_t i = 0; i < pages->table.room; i++) {
         if (pages->table.slots[i].data != NULL)
-            give_buffer(pages, pages->table.slots[i].data);
+            page_buffers_give(&pages->buffers, pages->table.slots[i].data);
     }
     private_table_clear(&pages->table);
 }
@@ -276,7 +226,7 @@ void pages_keep(struct pages *pages)
     assert(pages->saving);
     for (size_t i = 0; i < pages->undo_count; i++) {
         if (pages->undo[i].type != UNDO_CREATED)
-            give_buffer(pages, pages->undo[i].page.data);
+            page_buffers_give(&pages->buffers, pages->undo[i].page.data);
     }
     pages->undo_count = 0;
     pages->saving = false;
@@ -291,13 +241,14 @@ void pages_undo(struct pages *pages)
 
         switch (entry->type) {
         case UNDO_CREATED:
-            give_buffer(pages, private_table_remove(&pages->table, entry->page.pgno));
+            page_buffers_give(&pages->buffers,
+                              private_table_remove(&pages->table, entry->page.pgno));
             break;
         case UNDO_CHANGED:
             page = private_table_find(&pages->table, entry->page.pgno);
             memcpy(page->data, entry->page.data, pages->page_size);
             page->stamp = entry->page.stamp;
-            give_buffer(pages, entry->page.data);
+            page_buffers_give(&pages->buffers, entry->page.data);
             break;
         case UNDO_FREED: /* there is room: the table was this full before */
             private_table_insert(&pages->table, &entry->page);
@@ -312,7 +263,8 @@ void pages_undo(struct pages *pages)
 
 static struct page_header *add_private(struct pages *pages, pgno_t pgno)
 {
-    struct private_page page = {.pgno = pgno, .stamp = pages->stamp, .data = take_buffer(pages)};
+    struct private_page page = {
+        .pgno = pgno, .stamp = pages->stamp, .data = page_buffers_take(&pages->buffers)};
 
     private_table_insert(&pages->table, &page);
     note_undo(pages, UNDO_CREATED, pgno, NULL, 0);
@@ -327,7 +279,7 @@ enum bts_status pages_new(struct pages *pages, enum page_type type, unsigned lev
 
     *page = NULL;
     if (status == BTS_OK)
-        status = space_claim(pages->space, &pgno, error);
+        status = space_claim(pages->space, 0, &pgno, error);
     if (status != BTS_OK)
         return status;
     *page = add_private(pages, pgno);
@@ -344,12 +296,12 @@ static enum bts_status edit_private(struct pages *pages, struct private_page *pa
 
     if (!pages->saving || page->stamp == pages->stamp)
         return BTS_OK;
-    status = reserve_buffer(pages, error);
+    status = page_buffers_reserve(&pages->buffers, error);
     if (status == BTS_OK)
         status = reserve_undo(pages, error);
     if (status != BTS_OK)
         return status;
-    copy = take_buffer(pages);
+    copy = page_buffers_take(&pages->buffers);
     memcpy(copy, page->data, pages->page_size);
     note_undo(pages, UNDO_CHANGED, page->pgno, copy, page->stamp);
     page->stamp = pages->stamp;
@@ -404,7 +356,7 @@ enum bts_status pages_edit(struct pages *pages, pgno_t pgno, unsigned level,
     /* A page of this very group that pages_write has put into the file keeps its number:
      * nobody can see it before the group is published. */
     if (status == BTS_OK && old->txnid != pages->txnid) {
-        status = space_claim(pages->space, &fresh, error);
+        status = space_claim(pages->space, old->txnid, &fresh, error);
         if (status == BTS_OK)
             space_release(pages->space, pgno, 1, old->txnid);
     }
@@ -437,7 +389,7 @@ enum bts_status pages_free(struct pages *pages, pgno_t pgno, txnid_t born,
         if (pages->saving)
             note_undo(pages, UNDO_FREED, pgno, data, stamp);
         else
-            give_buffer(pages, data);
+            page_buffers_give(&pages->buffers, data);
     }
     space_release(pages->space, pgno, 1, born);
     return BTS_OK;
@@ -504,7 +456,8 @@ static enum bts_status write_sorted(struct pages *pages, struct private_page *li
         size_t n = 1;
         enum bts_status status;
 
-        while (i + n < count && n < WRITE_PARTS_MAX && list[i + n].pgno == list[i].pgno + n)
+        while (i + n < count && (n + 1) * pages->page_size <= WRITE_SIZE_MAX &&
+               list[i + n].pgno == list[i].pgno + n)
             n++;
         for (size_t k = i; k < i + n; k++)
             page_seal(list[k].data, pages->page_size);

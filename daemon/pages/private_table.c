@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE_ROOM_MIN 1024u
+#define TABLE_ROOM_MIN 128u
 
-/* A table this much larger than a group needs is cut down when it is cleared. */
+/* A table of which a group needed less than this part, or that is larger than this, goes. */
+#define TABLE_USED_PART 16u
 #define TABLE_ROOM_KEPT 65536u
 
 void private_table_fini(struct private_table *table)
@@ -21,7 +22,8 @@ void private_table_fini(struct private_table *table)
 
 void private_table_clear(struct private_table *table)
 {
-    if (table->room > TABLE_ROOM_KEPT) {
+    if (table->room > TABLE_ROOM_KEPT ||
+        (table->room > TABLE_ROOM_MIN && table->count < table->room / TABLE_USED_PART)) {
         private_table_fini(table);
         return;
     }

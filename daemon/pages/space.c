@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * space: see space.h.  This file claims and releases; free_pages.c chooses
- * among the free pages, limbo.c judges when a released page is free again.
+ * among the free pages, nursery.c has those that will not live long, limbo.c judges
+ * when a released page is free again.
  *
  * Claims and releases of a group are lists in order, so that a savepoint is a
  * pair of lengths and undo walks them backwards.  Every list has its room
@@ -68,13 +69,14 @@ static enum bts_status ensure_groups(struct space *space, uint64_t page_count,
         pgno_t fixed = space->group_count == 0 ? SPACE_FIXED_MIN : 2;
 
         memset(group, 0, sizeof *group);
-        group->live = calloc(4, bytes);
+        group->live = calloc(1, 4 * bytes + space->group_pages / NURSERY_CHUNK * sizeof(uint16_t));
         if (group->live == NULL)
             return err_set(error, BTS_NO_MEMORY, "space: out of memory for group %u",
                            space->group_count);
         group->free = group->live + bytes;
         group->young = group->live + 2 * bytes;
         group->leaving = group->live + 3 * bytes;
+        group->nursery = (uint16_t *)(void *)(group->live + 4 * bytes); /* bytes are even */
         for (pgno_t i = 0; i < fixed; i++)
             space_bit_set(group->live, i);
         group->dirty = true;
@@ -154,12 +156,8 @@ void space_mark_dirty(struct space *space, uint32_t group)
 
 /* ---- the high-water mark ---------------------------------------------------------- */
 
-/*
- * Raises the mark past `count` contiguous pages that contain no fixed page;
- * what is skipped before them becomes free.
- */
-static enum bts_status claim_above(struct space *space, pgno_t count, pgno_t *first,
-                                   struct bts_error *error)
+enum bts_status space_raise(struct space *space, pgno_t count, pgno_t *first,
+                            struct bts_error *error)
 {
     uint64_t start = space->page_count;
     uint64_t group_end = (start / space->group_pages + 1) * space->group_pages;
@@ -197,6 +195,7 @@ enum bts_status space_hold(struct space *space, pgno_t mark, struct bts_error *e
     }
     if (mark > space->page_count)
         space->page_count = mark;
+    assert(space->nursery.owned == 0);
     space->hold = mark;
     space->extent_next = space->extent_end = 0;
     return BTS_OK;
@@ -205,7 +204,7 @@ enum bts_status space_hold(struct space *space, pgno_t mark, struct bts_error *e
 void space_unhold(struct space *space)
 {
     space->hold = 0;
-    space->search_again = 0;
+    memset(space->search_again, 0, sizeof space->search_again);
 }
 
 /* ---- claims and releases ---------------------------------------------------------- */
@@ -274,20 +273,21 @@ static void note_claim(struct space *space, pgno_t first, pgno_t count, enum cla
     mark_pages(space, true, first, count, true);
 }
 
-enum bts_status space_claim(struct space *space, pgno_t *pgno, struct bts_error *error)
+enum bts_status space_claim(struct space *space, txnid_t replaces, pgno_t *pgno,
+                            struct bts_error *error)
 {
     enum bts_status status = space_list_reserve(&work_of(space)->claims, 1, error);
 
     *pgno = PGNO_NONE;
     if (status != BTS_OK)
         return status;
-    if (space->hot_count > 0) {
-        *pgno = space->hot[--space->hot_count];
-        note_claim(space, *pgno, 1, CLAIM_HOT);
+    space->nursery.clock++;
+    if (nursery_wants(space, work_of(space)->txnid, replaces) && nursery_claim(space, pgno)) {
+        note_claim(space, *pgno, 1, CLAIM_NURSERY);
     } else if (space_claim_from_extent(space, pgno)) {
         note_claim(space, *pgno, 1, CLAIM_BITMAP);
     } else {
-        status = claim_above(space, 1, pgno, error);
+        status = space_raise(space, 1, pgno, error);
         if (status == BTS_OK)
             note_claim(space, *pgno, 1, CLAIM_ABOVE);
     }
@@ -309,7 +309,7 @@ enum bts_status space_claim_run(struct space *space, pgno_t count, pgno_t *first
         space->search_next = saved; /* single pages stay together where they were */
         return BTS_OK;
     }
-    status = claim_above(space, count, first, error);
+    status = space_raise(space, count, first, error);
     if (status == BTS_OK)
         note_claim(space, *first, count, CLAIM_ABOVE);
     return status;
@@ -351,6 +351,7 @@ static void lower_mark(struct space *space, pgno_t page_count)
         if (space_is_free(space, p))
             space_clear_free(space, p, 1);
     }
+    nursery_cut(space, page_count);
     space->page_count = page_count;
     if (space->extent_end > page_count)
         space->extent_next = space->extent_end = 0;
@@ -367,13 +368,12 @@ void space_undo(struct space *space, const struct space_savepoint *savepoint)
 
         space->unborn -= claim->count;
         mark_pages(space, true, claim->first, claim->count, false);
-        if (claim->source == CLAIM_HOT && space->hot_count < SPACE_HOT_MAX)
-            space->hot[space->hot_count++] = claim->first;
-        else if (claim->source != CLAIM_ABOVE)
+        if (claim->source == CLAIM_BITMAP ||
+            (claim->source == CLAIM_NURSERY && !nursery_take_back(space, claim->first)))
             space_set_free(space, claim->first, claim->count);
     }
     space->extent_next = space->extent_end = 0;
-    space->search_again = 0;
+    memset(space->search_again, 0, sizeof space->search_again);
     while (work->releases.count > savepoint->releases) {
         const struct space_entry *release = &work->releases.entries[--work->releases.count];
 
@@ -396,6 +396,7 @@ void space_group_begin(struct space *space, txnid_t txnid)
     work->claims.count = 0;
     work->releases.count = 0;
     work->page_count = space->page_count;
+    nursery_group_begin(space, txnid);
 }
 
 void space_group_end(struct space *space)
@@ -472,6 +473,7 @@ void space_checkpoint_done(struct space *space)
     assert(space->checkpoint_begun != 0);
     space->checkpoint = space->checkpoint_begun;
     space->checkpoint_begun = 0;
+    nursery_shrink(space);
 }
 
 /* ---- numbers and checks ----------------------------------------------------------- */
@@ -483,8 +485,8 @@ struct space_stat space_stat(const struct space *space)
         .live = (uint64_t)space->live,
         .unborn = space->unborn,
         .limbo = space->limbo.pages,
-        .free = space->free + space->hot_count,
-        .hot = space->hot_count,
+        .free = space->free + space->nursery.free,
+        .nursery = space->nursery.free,
     };
 }
 
@@ -510,9 +512,8 @@ void space_check(const struct space *space)
     }
     assert(live == (uint64_t)space->live);
     assert(free_pages == space->free);
-    for (uint32_t h = 0; h < space->hot_count; h++)
-        assert(!space_is_free(space, space->hot[h]) && !space_is_live(space, space->hot[h]));
-    in_flight = space->unborn + space->limbo.pages + space->hot_count;
+    nursery_check(space);
+    in_flight = space->unborn + space->limbo.pages + space->nursery.free;
     assert(fixed + live + free_pages + in_flight == space->page_count);
     limbo_check(space);
     (void)fixed;

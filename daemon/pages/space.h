@@ -8,7 +8,7 @@
  *   unborn     claimed by a group that is not yet published
  *   limbo      freed, but a snapshot, a checkpoint or an unpublished group may
  *              still need it
- *   free       in `hot` (freed young, reused first) or in the free bitmap
+ *   free       in the free bitmap, or in the nursery
  *
  * A page born in B and freed in F may be reused when all hold:
  *   (a) F <= L, and no scanned slot lies in [B, F); L is `latest` loaded
@@ -19,9 +19,10 @@
  * Once a page passed it may stay in the free sets: later snapshots pin L or
  * newer, later checkpoints are of L or newer.
  *
- * Claiming takes hot pages first (their cache lines and page-cache pages are
- * warm and already dirty), then a contiguous extent of free pages, then pages
- * at the high-water mark.  It never scatters.
+ * Claiming takes a page of the nursery for what will not live long (its cache
+ * lines and page-cache pages are warm and already dirty), else the next page of
+ * a contiguous extent of free pages, else one at the high-water mark.  It does
+ * not scatter if it need not.
  *
  * Commit groups
  *   space_group_begin(T) .. claims and releases .. space_group_end(T) applied
@@ -72,8 +73,12 @@ void space_group_abort(struct space *space);
 /* Group `txnid` (the oldest unpublished) was published. */
 void space_published(struct space *space, txnid_t txnid);
 
-/* Claims one page, or `count` contiguous pages.  BTS_NO_MEMORY, BTS_NO_SPACE (2^32 pages). */
-BTS_MUST_USE enum bts_status space_claim(struct space *space, pgno_t *pgno,
+/*
+ * Claims one page, or `count` contiguous pages.  `replaces`: the birth of the
+ * page in whose place this one comes, 0: there was none.  BTS_NO_MEMORY,
+ * BTS_NO_SPACE (2^32 pages).
+ */
+BTS_MUST_USE enum bts_status space_claim(struct space *space, txnid_t replaces, pgno_t *pgno,
                                          struct bts_error *error);
 BTS_MUST_USE enum bts_status space_claim_run(struct space *space, pgno_t count, pgno_t *first,
                                              struct bts_error *error);
@@ -137,7 +142,7 @@ struct space_stat {
     uint64_t unborn;
     uint64_t limbo;
     uint64_t free;
-    uint64_t hot;     /* of the free ones */
+    uint64_t nursery; /* of the free ones */
 };
 struct space_stat space_stat(const struct space *space);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * space_private: what space.c and limbo.c share.
+ * space_private: what space.c, free_pages.c, nursery.c and limbo.c share.
  *
  * Not for anyone else: the room's face is space.h.
  */
@@ -16,12 +16,17 @@
 /* The metas and the maps of group 0: every file has them. */
 #define SPACE_FIXED_MIN 4u
 
-/* Young free pages kept for immediate reuse: 16 MiB of 4 KiB pages. */
-#define SPACE_HOT_MAX 4096u
+/* The nursery: pages of a chunk, chunks at most, groups whose age can be told. */
+#define NURSERY_CHUNK 64u
+#define NURSERY_CHUNKS_MAX 256u
+#define NURSERY_AGES 1024u
+
+/* Extents are searched for in this many lengths: see free_pages.c. */
+#define SPACE_EXTENT_STEPS 4u
 
 /* Where a claim took its pages from, and where undo puts them back. */
 enum claim_source {
-    CLAIM_HOT = 0,
+    CLAIM_NURSERY = 0,
     CLAIM_BITMAP = 1,
     CLAIM_ABOVE = 2, /* at the high-water mark */
 };
@@ -51,6 +56,7 @@ struct space_group {
     uint8_t *free;
     uint8_t *young;      /* claimed by a group of this process: unborn, or live since */
     uint8_t *leaving;    /* released by a group that is not yet published */
+    uint16_t *nursery;   /* for each 64 pages: 0, or 1 + the number of their chunk */
     pgno_t free_count;
     bool dirty;          /* live changed since a checkpoint took it */
 };
@@ -85,6 +91,25 @@ struct limbo {
     uint64_t pages;            /* in all of them */
 };
 
+/* Pages of the nursery that lie together. */
+struct nursery_chunk {
+    pgno_t first;          /* a multiple of NURSERY_CHUNK */
+    uint64_t owned;        /* a bit for each page from there on */
+    uint64_t free;         /* of the owned ones */
+};
+
+struct nursery {
+    struct nursery_chunk chunks[NURSERY_CHUNKS_MAX];
+    uint32_t chunk_count;
+    uint32_t at;           /* claims come from this chunk, from next_bit on */
+    unsigned next_bit;
+    pgno_t owned;          /* in all chunks */
+    pgno_t free;
+    uint64_t clock;        /* single pages claimed so far */
+    uint64_t clock_at[NURSERY_AGES]; /* when a group began, by its txnid */
+    txnid_t first_txnid;   /* of the first group */
+};
+
 struct space {
     size_t page_size;
     pgno_t group_pages;
@@ -100,13 +125,12 @@ struct space {
     size_t work_count;
     bool working;              /* the newest of them is still being applied */
     struct limbo limbo;
-    pgno_t hot[SPACE_HOT_MAX]; /* a stack */
-    uint32_t hot_count;
+    struct nursery nursery;
     pgno_t extent_next;        /* pages of the present extent are marked free until claimed */
     pgno_t extent_end;
     pgno_t search_next;
-    uint64_t search_again;     /* no extent was found: not before this many pages are free */
-    pgno_t search_failed;      /* .. or shorter extents than this will do */
+    uint64_t freed;            /* pages that came into the bitmap so far */
+    uint64_t search_again[SPACE_EXTENT_STEPS]; /* nothing was found: not before `freed` is this */
     int64_t live;
     uint64_t unborn;
     uint64_t free;             /* in the bitmap */
@@ -158,6 +182,30 @@ pgno_t space_find_free(struct space *space, pgno_t least, pgno_t most, pgno_t *f
 
 /* Takes the next page of the extent, choosing a new extent if need be; false: none is worth it. */
 bool space_claim_from_extent(struct space *space, pgno_t *pgno);
+
+/* ---- nursery.c -------------------------------------------------------------------- */
+
+void nursery_group_begin(struct space *space, txnid_t txnid);
+/* Whether a page that group `now` makes in the place of one born in `replaces` is for it. */
+bool nursery_wants(const struct space *space, txnid_t now, txnid_t replaces);
+/* Takes a page; false: there is none. */
+bool nursery_claim(struct space *space, pgno_t *pgno);
+/* Takes a page back that has become free; false: it is none of the nursery's. */
+bool nursery_take_back(struct space *space, pgno_t pgno);
+/* Forgets what lies at and above a lowered mark: all of it is free. */
+void nursery_cut(struct space *space, pgno_t page_count);
+/* Gives back what it has too much of. */
+void nursery_shrink(struct space *space);
+void nursery_check(const struct space *space);
+
+/* ---- space.c: the mark ------------------------------------------------------------ */
+
+/*
+ * Raises the mark past `count` contiguous pages that contain no fixed page;
+ * what is skipped before them becomes free.  BTS_NO_MEMORY, BTS_NO_SPACE.
+ */
+BTS_MUST_USE enum bts_status space_raise(struct space *space, pgno_t count, pgno_t *first,
+                                         struct bts_error *error);
 
 /* ---- limbo.c ---------------------------------------------------------------------- */
 
