@@ -277,8 +277,6 @@ void commit_take(struct commit *commit, struct commit_request *requests)
     }
     group_pump(commit);
     schedule_begin_due(commit);
-    if (commit->done.first != NULL)
-        commit_signal(commit);
 }
 
 void commit_settle(struct commit *commit)
@@ -323,8 +321,6 @@ void commit_tick(struct commit *commit)
         return;
     commit_unhold(commit);
     commit_settle(commit);
-    if (commit->done.first != NULL)
-        commit_signal(commit);
 }
 
 /* ---- failure ------------------------------------------------------------ */

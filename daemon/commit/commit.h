@@ -97,19 +97,20 @@ bool commit_ready(const struct commit *commit);
 /*
  * Begins a group with these requests (a list by `next`), in order; what is too
  * much for one group waits inside for the next.  A lone request may be finished
- * when this returns: then commit_event_fd is readable.
+ * when this returns: commit_collect is to be called, nothing else tells.
  */
 void commit_take(struct commit *commit, struct commit_request *requests);
 
 /* Finished requests, in order, as a list; NULL: none.  Their states are durable and published. */
 struct commit_request *commit_collect(struct commit *commit);
 
-/* Readable when commit_collect or commit_tick has something to do (an eventfd). */
+/* Readable when a thread has something for commit_tick, or a ticket is done (an eventfd). */
 int commit_event_fd(const struct commit *commit);
 
 /*
  * To be called when commit_event_fd is readable, and once in 100 ms: takes the
- * results of threads, begins checkpoints that are due, reclaims.
+ * results of threads, begins checkpoints that are due, reclaims.  Then call
+ * commit_collect.
  */
 void commit_tick(struct commit *commit);
 

@@ -3,7 +3,8 @@
  * pending_log: segments, places and writes.  Reading back is pending_scan.c.
  *
  * Frames are written with pwrite and fdatasync: into segments that were
- * written before, a sync then moves no metadata.
+ * written before, a sync then moves no metadata.  The writes pass the cache
+ * where they can: it would only have to find out again what is new in it.
  */
 #include "commit/pending_log.h"
 
@@ -325,6 +326,7 @@ enum bts_status pending_log_begin(struct pending_log *log, uint64_t epoch, txnid
         status = BTS_OK;
     if (status != BTS_OK)
         return status;
+    file_ask_direct(&log->file); /* from now on it is only written */
     pending_log_retire(log);
     log->epoch = epoch;
     pending_log_use(log, pending_log_find_free(log), 0, first_txnid);

@@ -218,6 +218,23 @@ enum bts_status file_read(const struct file *file, void *data, size_t size, uint
     return BTS_OK;
 }
 
+void file_ask_direct(const struct file *file)
+{
+    int flags = fcntl(file->fd, F_GETFL);
+
+    if (flags >= 0)
+        (void)fcntl(file->fd, F_SETFL, flags | O_DIRECT);
+}
+
+/* Back to the cache; false: that is where it was. */
+static bool file_leave_direct(const struct file *file)
+{
+    int flags = fcntl(file->fd, F_GETFL);
+
+    return flags >= 0 && (flags & O_DIRECT) != 0 &&
+           fcntl(file->fd, F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
 enum bts_status file_write(const struct file *file, const void *data, size_t size,
                            uint64_t offset, struct bts_error *error)
 {
@@ -239,6 +256,9 @@ enum bts_status file_write_parts(const struct file *file, struct iovec *parts, s
 
         if (n == -EINTR && ++interrupts < FILE_INTERRUPTS_MAX)
             continue;
+        /* Not aligned as the device wants it, or the rest of a write that was cut short. */
+        if (n == -EINVAL && file_leave_direct(file))
+            continue;
         if (n <= 0)
             return file_error(file->path, "write", n == 0 ? -EIO : (int)n, error);
         offset += (size_t)n;
@@ -256,7 +276,7 @@ enum bts_status file_write_parts(const struct file *file, struct iovec *parts, s
 static enum bts_status grow_by_writing(const struct file *file, uint64_t from, uint64_t size,
                                        struct bts_error *error)
 {
-    static const char zeros[65536];
+    static _Alignas(4096) const char zeros[65536];
     enum bts_status status = BTS_OK;
 
     while (status == BTS_OK && from < size) {

@@ -60,6 +60,13 @@ BTS_MUST_USE enum bts_status file_open(struct file *file, const struct file_syst
 /* Closes; a closed file is left alone. */
 void file_close(struct file *file);
 
+/*
+ * Asks for writes that go to the device past the cache.  A sync is needed all
+ * the same.  Where the system or the device will not have that, or not of what
+ * is written, writes go through the cache as before, and nobody need know.
+ */
+void file_ask_direct(const struct file *file);
+
 /* Reads exactly `size` bytes; a file that ends early is BTS_DAMAGED. */
 BTS_MUST_USE enum bts_status file_read(const struct file *file, void *data, size_t size,
                                        uint64_t offset, struct bts_error *error);

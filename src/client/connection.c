@@ -182,7 +182,7 @@ enum bts_status connection_push(struct connection *connection, struct iovec **ve
         struct msghdr message = {
             .msg_iov = *vectors,
             .msg_iovlen = *left < CONNECTION_VECTORS_MAX ? *left : CONNECTION_VECTORS_MAX};
-        ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL);
+        ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (sent < 0 && errno == EINTR) {
             continue;
@@ -272,8 +272,9 @@ static enum bts_status connection_make_room(struct connection *connection, struc
     return BTS_OK;
 }
 
-enum bts_status connection_pull(struct connection *connection, size_t *received,
-                                struct connection_fds *fds, struct bts_error *error)
+static enum bts_status connection_receive(struct connection *connection, int flags,
+                                          size_t *received, struct connection_fds *fds,
+                                          struct bts_error *error)
 {
     union {
         struct cmsghdr align;
@@ -295,7 +296,7 @@ enum bts_status connection_pull(struct connection *connection, size_t *received,
     }
     do {
         /* Without room for them the kernel drops descriptors: none can leak in. */
-        count = recvmsg(connection->fd, &message, MSG_CMSG_CLOEXEC);
+        count = recvmsg(connection->fd, &message, MSG_CMSG_CLOEXEC | flags);
     } while (count < 0 && errno == EINTR);
     if (count < 0) {
         return errno == EAGAIN ? BTS_OK : connection_lost(errno, error);
@@ -306,6 +307,33 @@ enum bts_status connection_pull(struct connection *connection, size_t *received,
     connection->size += (size_t)count;
     *received = (size_t)count;
     return count == 0 ? connection_lost(0, error) : BTS_OK;
+}
+
+enum bts_status connection_pull(struct connection *connection, size_t *received,
+                                struct connection_fds *fds, struct bts_error *error)
+{
+    return connection_receive(connection, MSG_DONTWAIT, received, fds, error);
+}
+
+/* From now on a call waits, for so long, that does not say MSG_DONTWAIT. */
+static void connection_become_patient(struct connection *connection)
+{
+    const struct timeval patience = {.tv_usec = CONNECTION_PATIENCE_MS * 1000};
+    int flags = fcntl(connection->fd, F_GETFL);
+
+    connection->is_patient =
+        flags >= 0 &&
+        setsockopt(connection->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+        fcntl(connection->fd, F_SETFL, flags & ~O_NONBLOCK) == 0;
+}
+
+enum bts_status connection_pull_patiently(struct connection *connection, size_t *received,
+                                          struct bts_error *error)
+{
+    if (!connection->is_patient) {
+        connection_become_patient(connection);
+    }
+    return connection_receive(connection, 0, received, NULL, error);
 }
 
 bool connection_is_alive(const struct connection *connection)

@@ -20,11 +20,13 @@
 #include <sys/uio.h>
 
 #define CONNECTION_REPLY_MAX (256u << 20) /* bytes in one reply */
+#define CONNECTION_PATIENCE_MS 200u
 #define CONNECTION_FDS_MAX 3u             /* descriptors that a reply may bring */
 
 struct connection {
     int fd; /* -1: closed */
     struct fork_guard guard;
+    bool is_patient; /* the descriptor is such that connection_pull_patiently waits */
     char *data;
     size_t taken;
     size_t size;
@@ -76,6 +78,15 @@ void connection_fds_close(struct connection_fds *fds);
  */
 BTS_MUST_USE enum bts_status connection_pull(struct connection *connection, size_t *received,
                                              struct connection_fds *fds, struct bts_error *error);
+
+/*
+ * The same, but waits for the first byte, CONNECTION_PATIENCE_MS at most: BTS_OK
+ * with nothing received is the end of that.  While one thread waits here no
+ * other may use the connection but for sending and connection_is_alive.
+ */
+BTS_MUST_USE enum bts_status connection_pull_patiently(struct connection *connection,
+                                                       size_t *received,
+                                                       struct bts_error *error);
 
 /*
  * The first whole reply received, which stays valid until the next pull;

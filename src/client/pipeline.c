@@ -258,6 +258,26 @@ static void pipeline_receive(struct pipeline *pipeline)
     pthread_cond_broadcast(&pipeline->changed);
 }
 
+/* The receiver's: waits for bytes outside the lock, and takes them in. */
+static void pipeline_receive_patiently(struct pipeline *pipeline)
+{
+    struct bts_error why = {.status = BTS_OK};
+    size_t received;
+    enum bts_status status;
+
+    pipeline->polls++;
+    pthread_mutex_unlock(&pipeline->lock);
+    status = connection_pull_patiently(&pipeline->connection, &received, &why);
+    pthread_mutex_lock(&pipeline->lock);
+    pipeline->polls--;
+    if (status == BTS_OK && received > 0 && pipeline->is_connected) {
+        status = pipeline_take_replies(pipeline, &why);
+    }
+    if (status != BTS_OK) {
+        pipeline_give_up(pipeline, why.text);
+    }
+}
+
 /* Waits for the socket outside the lock. */
 static void pipeline_poll(struct pipeline *pipeline, bool want_write, uint64_t deadline)
 {
@@ -318,6 +338,23 @@ static enum bts_status pipeline_connect(struct bts_store *store, uint64_t deadli
     return BTS_OK;
 }
 
+/* The connection broke; the daemon may have said why before it closed. */
+static void pipeline_send_failed(struct pipeline *pipeline, const struct pipeline_ticket *ticket,
+                                 const char *why, uint64_t deadline)
+{
+    struct timespec until = deadline_timespec(deadline);
+
+    while (ticket->state == PIPELINE_QUEUED && pipeline->is_receiving) { /* he will hear it */
+        if (pthread_cond_timedwait(&pipeline->changed, &pipeline->lock, &until) != 0) {
+            break;
+        }
+    }
+    if (!pipeline->is_receiving) {
+        pipeline_receive(pipeline);
+    }
+    pipeline_give_up(pipeline, why);
+}
+
 /* Hands the whole request to the kernel; the ticket is queued already. */
 static void pipeline_send(struct pipeline *pipeline, struct pipeline_ticket *ticket,
                           struct iovec *vectors, size_t left, uint64_t deadline)
@@ -326,9 +363,7 @@ static void pipeline_send(struct pipeline *pipeline, struct pipeline_ticket *tic
 
     while (ticket->state == PIPELINE_QUEUED && !ticket->is_sent) {
         if (connection_push(&pipeline->connection, &vectors, &left, &why) != BTS_OK) {
-            /* The daemon may have said why before it closed. */
-            pipeline_receive(pipeline);
-            pipeline_give_up(pipeline, why.text);
+            pipeline_send_failed(pipeline, ticket, why.text, deadline);
         } else if (left == 0) {
             ticket->is_sent = true;
         } else if (deadline_left(deadline) == 0) {
@@ -424,16 +459,22 @@ enum bts_status pipeline_submit(struct bts_store *store, const void *batch, size
 static bool pipeline_wait_news(struct pipeline *pipeline, uint64_t deadline)
 {
     struct timespec until = deadline_timespec(deadline);
-    bool in_time = deadline_left(deadline) > 0;
+    int left_ms = deadline_left(deadline);
+    bool in_time = left_ms > 0;
 
     if (pipeline->is_receiving) {
         return in_time &&
                pthread_cond_timedwait(&pipeline->changed, &pipeline->lock, &until) == 0;
     }
     pipeline->is_receiving = true;
-    pipeline_poll(pipeline, false, deadline);
-    pipeline->is_receiving = false;
-    pipeline_receive(pipeline);
+    if (left_ms > (int)CONNECTION_PATIENCE_MS) {
+        pipeline_receive_patiently(pipeline);
+        pipeline->is_receiving = false;
+    } else {
+        pipeline_poll(pipeline, false, deadline);
+        pipeline->is_receiving = false;
+        pipeline_receive(pipeline);
+    }
     pthread_cond_broadcast(&pipeline->changed);
     return in_time;
 }

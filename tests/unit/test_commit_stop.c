@@ -93,10 +93,13 @@ static uint64_t fill_and_empty(void)
     return full;
 }
 
-/* With threads the last few pages in use lie wherever there was room at that moment. */
+/*
+ * The last few pages in use lie where the nursery was, with threads wherever
+ * there was room at that moment.
+ */
 static uint64_t cut_size_max(uint64_t full, bool threads)
 {
-    return threads ? full - 1 : full / 4;
+    return threads ? full - 1 : full / 3;
 }
 
 START_TEST(a_stop_cuts_off_the_free_end_of_the_file)

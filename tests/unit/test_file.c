@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "unit.h"
 
@@ -230,11 +231,37 @@ START_TEST(what_a_file_system_does_not_know_is_done_otherwise_or_left)
 }
 END_TEST
 
+START_TEST(direct_writes_that_the_device_will_not_have_go_through_the_cache)
+{
+    char path[] = "direct.XXXXXX";
+    _Alignas(4096) static char bytes[3 * 4096];
+    char back[sizeof(bytes)];
+    struct file real;
+    int fd = mkstemp(path);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    memset(bytes, 'a', sizeof(bytes));
+    ck_assert_int_eq(file_open(&real, &file_system_real, path, O_RDWR, 0, &error), BTS_OK);
+    file_ask_direct(&real);
+    ck_assert_int_eq(file_write(&real, bytes, sizeof(bytes), 0, &error), BTS_OK);
+    /* neither the memory nor the size nor the place is what a device takes */
+    memset(bytes, 'b', sizeof(bytes));
+    ck_assert_int_eq(file_write(&real, bytes + 1, 1000, 777, &error), BTS_OK);
+    ck_assert_int_eq(file_sync(&real, &error), BTS_OK);
+    ck_assert_int_eq(file_read(&real, back, sizeof(back), 0, &error), BTS_OK);
+    ck_assert(back[776] == 'a' && back[777] == 'b' && back[1776] == 'b' && back[1777] == 'a');
+    file_close(&real);
+    unlink(path);
+}
+END_TEST
+
 int main(void)
 {
     return UNIT_RUN("file", short_and_interrupted_calls_are_gone_on_with,
                     a_call_that_is_interrupted_for_ever_fails_at_last,
                     a_file_that_ends_early_is_damage_and_a_write_of_nothing_an_error,
                     every_errno_has_its_status,
-                    what_a_file_system_does_not_know_is_done_otherwise_or_left);
+                    what_a_file_system_does_not_know_is_done_otherwise_or_left,
+                    direct_writes_that_the_device_will_not_have_go_through_the_cache);
 }
