@@ -326,6 +326,22 @@ BTS_API void bts_batch_clear(struct bts_batch *batch);
  * not hold) is told by the commit, and the whole batch is then not applied.
  */
 
+/*
+ * What a commit of the batch waits for.  BTS_DURABLE, as a new or cleared batch
+ * is: the disk; nothing can undo it.  BTS_RELAXED: the daemon has it in its log
+ * and everybody can read it, but the disk has it only about 100 ms later: many
+ * times faster for single writes.  The death of any process loses nothing; a
+ * power cut or a crash of the system may lose the last relaxed commits, in
+ * order: none is lost without all that came after it, and nothing durable is.
+ * A durable commit makes all commits before it durable, even one of an empty
+ * batch: that is how to wait for them.
+ */
+enum bts_durability {
+    BTS_DURABLE = 0,
+    BTS_RELAXED = 1,
+};
+BTS_API void bts_batch_set_durability(struct bts_batch *batch, enum bts_durability durability);
+
 /* The operations that follow apply to this bucket. */
 BTS_API BTS_MUST_USE enum bts_status bts_batch_use(struct bts_batch *batch, const void *name,
                                                    size_t name_size, struct bts_error *error);
@@ -380,10 +396,10 @@ BTS_API BTS_MUST_USE enum bts_status bts_batch_bucket_rename(struct bts_batch *b
                                                              struct bts_error *error);
 
 /*
- * Commits the batch and returns when it is durable: `txnid` (may be NULL) is
- * then the number of its commit, and every snapshot opened from now on, by
- * any process, shows it.  The batch stays the caller's and can be committed
- * again.  Several threads may commit at once.
+ * Commits the batch and returns when it is durable (bts_batch_set_durability:
+ * or written): `txnid` (may be NULL) is then the number of its commit, and every
+ * snapshot opened from now on, by any process, shows it.  The batch stays the
+ * caller's and can be committed again.  Several threads may commit at once.
  *
  * BTS_CONFLICT, BTS_NO_BUCKET, BTS_EXISTS, BTS_INVALID, BTS_LIMIT,
  * BTS_NO_SPACE: refused as a whole; nothing was written.  BTS_UNAVAILABLE: no
@@ -396,6 +412,10 @@ BTS_API BTS_MUST_USE enum bts_status bts_commit(struct bts_store *store,
                                                 struct bts_error *error);
 
 /*
+ * Pipelined commits: many on their way from one thread, which share the daemon's
+ * syncs; with 64 of them one client writes about as much as 64 clients do.  They
+ * are committed in the order of submission.
+ *
  * Sends the batch and returns at once with a ticket for bts_commit_wait, which
  * waits for the outcome, at most `timeout_ms` (0: only looks).  Each ticket
  * must be waited for once; tickets may be waited for in any order.  Up to

@@ -321,6 +321,7 @@ void commit_tick(struct commit *commit)
         return;
     commit_unhold(commit);
     commit_settle(commit);
+    group_sync(commit);
 }
 
 /* ---- failure ------------------------------------------------------------ */
@@ -399,6 +400,7 @@ struct commit_stat commit_stat(const struct commit *commit)
     struct commit_stat stat = commit->counts;
 
     stat.latest = commit->published.txnid;
+    stat.durable = commit->durable;
     stat.checkpoint = commit->checkpoint.meta.txnid;
     stat.log_bytes = pending_log_bytes(&commit->log);
     stat.log_size = pending_log_size(&commit->log);

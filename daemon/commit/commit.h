@@ -11,6 +11,13 @@
  * log thread), the next may be applied.  With a single request and no sync in
  * flight the sync is done inline.
  *
+ * A group of relaxed requests only is written to the log and published without
+ * a sync: it outlives the daemon, but not a power cut.  The next group that has
+ * another request syncs it too, a commit_tick does otherwise.  What is durable
+ * is always all up to some commit.  A request that is not relaxed is finished
+ * only when everything it saw is durable, also if it wrote nothing: an empty
+ * batch is a barrier.
+ *
  * Fatal errors: a failed sync, or a failed write of log, pages or meta, makes
  * the engine refuse everything from then on (commit_failed); requests whose
  * outcome is open are given BTS_UNKNOWN, and the daemon exits and recovers.
@@ -83,6 +90,7 @@ BTS_MUST_USE enum bts_status commit_recover(struct commit *commit, struct beacon
 struct commit_request {
     const void *batch;
     size_t size;
+    bool relaxed;                 /* finished once it is in the log file: a sync follows later */
     enum bts_status status;
     txnid_t txnid;                /* BTS_OK: its commit; a refusal: the state it was judged in */
     struct apply_results results; /* freed by the caller */
@@ -101,7 +109,10 @@ bool commit_ready(const struct commit *commit);
  */
 void commit_take(struct commit *commit, struct commit_request *requests);
 
-/* Finished requests, in order, as a list; NULL: none.  Their states are durable and published. */
+/*
+ * Finished requests, in order, as a list; NULL: none.  Their states are
+ * published, and durable (relaxed ones: in the log file).
+ */
 struct commit_request *commit_collect(struct commit *commit);
 
 /* Readable when a thread has something for commit_tick, or a ticket is done (an eventfd). */
@@ -109,7 +120,8 @@ int commit_event_fd(const struct commit *commit);
 
 /*
  * To be called when commit_event_fd is readable, and once in 100 ms: takes the
- * results of threads, begins checkpoints that are due, reclaims.  Then call
+ * results of threads, begins checkpoints that are due, reclaims, has relaxed
+ * commits synced.  Then call
  * commit_collect.
  */
 void commit_tick(struct commit *commit);
@@ -150,6 +162,7 @@ BTS_MUST_USE enum bts_status commit_reader_descriptor(const struct commit *commi
 
 struct commit_stat {
     txnid_t latest;
+    txnid_t durable;             /* everything up to it is; below latest: relaxed commits follow */
     txnid_t checkpoint;
     uint64_t groups;
     uint64_t batches;

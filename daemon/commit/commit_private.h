@@ -32,6 +32,9 @@
 /* Groups between application and publication: one syncs while the next is applied. */
 #define COMMIT_GROUPS_MAX 2u
 
+/* Relaxed commits of this age are synced by the next commit_tick. */
+#define COMMIT_RELAXED_MS 20
+
 /* Private pages that make a group end early: memory is bounded by it, and by the largest batch. */
 #define COMMIT_GROUP_PRIVATE_MAX (16u << 20)
 
@@ -58,7 +61,9 @@ struct commit_group {
     struct commit_state state;   /* after it */
     struct commit_list requests;
     bool changed;                /* some batch of it may have written */
-    bool has_frame;              /* else it only waits for the group before it */
+    bool has_frame;              /* else it only waits for the groups before it */
+    bool relaxed;                /* no request of it wants more */
+    bool syncs;                  /* the log is synced behind it */
     bool written;                /* the log thread, or we, are through with it */
     enum bts_status status;
     struct bts_error error;
@@ -93,6 +98,10 @@ struct commit {
     unsigned group_count;
     struct commit_list waiting;
     struct commit_list done;
+    txnid_t durable;             /* of the newest state that is */
+    bool unsynced;               /* frames were handed over that no sync follows yet */
+    int64_t unsynced_since_ms;   /* the first of them was */
+    bool sync_due;               /* the next group syncs, whatever its requests want */
     bool wake_due;               /* published since the last publish_wake */
     enum bts_status failed;
     struct bts_error failure;
@@ -163,6 +172,9 @@ void commit_refuse(struct commit_request *request, enum bts_status status,
 
 /* Forms and applies groups from `waiting` while that can be done. */
 void group_pump(struct commit *commit);
+
+/* Has the log synced if relaxed groups have been there for a while and no sync follows yet. */
+void group_sync(struct commit *commit);
 
 /* Publishes groups that are through with the log, in order. */
 void group_settle(struct commit *commit);

@@ -30,7 +30,8 @@ static void group_reclaim(struct commit *commit)
         space_reclaim(commit->space, commit->horizon);
 }
 
-struct commit_group *group_begin(struct commit *commit)
+/* The next free place of the ring, empty. */
+static struct commit_group *group_clear(struct commit *commit)
 {
     unsigned place = (commit->group_first + commit->group_count) % COMMIT_GROUPS_MAX;
     struct commit_group *group = &commit->groups[place];
@@ -40,10 +41,19 @@ struct commit_group *group_begin(struct commit *commit)
     group->commit = commit;
     group->requests = (struct commit_list){.first = NULL};
     group->has_frame = false;
+    group->relaxed = true;
+    group->syncs = false;
     group->written = false;
     group->status = BTS_OK;
     group->state.txnid = commit->applied.txnid + 1;
     group->changed = false;
+    return group;
+}
+
+struct commit_group *group_begin(struct commit *commit)
+{
+    struct commit_group *group = group_clear(commit);
+
     group_reclaim(commit);
     pages_group_begin(commit->pages, group->state.txnid);
     return group;
@@ -104,6 +114,7 @@ void group_apply(struct commit *commit, struct commit_group *group,
     enum bts_status status = group_try(commit, group, request, logged);
 
     commit_list_append(&group->requests, request);
+    group->relaxed = group->relaxed && request->relaxed;
     request->status = status;
     /* What it saw: this group, if anything in it came before. */
     request->txnid = group->changed ? group->state.txnid : commit->applied.txnid;
@@ -179,8 +190,10 @@ static void group_write_task(struct worker_task *task)
                                 commit->files.pending_path);
         return;
     }
-    group->status =
-        pending_log_write(&commit->log, &group->buffer, &group->place, &group->error);
+    group->status = group->has_frame ? pending_log_write(&commit->log, &group->buffer,
+                                                         &group->place, group->syncs,
+                                                         &group->error)
+                                     : pending_log_sync(&commit->log, &group->error);
     if (group->status != BTS_OK)
         atomic_store_explicit(&commit->log_failed, true, memory_order_relaxed);
 }
@@ -188,21 +201,28 @@ static void group_write_task(struct worker_task *task)
 /*
  * Alone and nothing in flight: the hand-off to a thread would cost more than it
  * gives.  But beside a checkpoint a sync takes long, and the loop has others.
+ * What is not synced is only copied into the cache.
  */
 static bool group_goes_inline(const struct commit *commit, const struct commit_group *group)
 {
-    return !commit->log_worker.started ||
-           (commit->group_count == 1 && group->requests.first == group->requests.last &&
-            commit->waiting.first == NULL && !commit->checkpoint_running);
+    if (!commit->log_worker.started)
+        return true;
+    return commit->group_count == 1 &&
+           (!group->syncs ||
+            (group->requests.first == group->requests.last && group->requests.first != NULL &&
+             commit->waiting.first == NULL && !commit->checkpoint_running));
 }
 
-static void group_log(struct commit *commit, struct commit_group *group)
+/* The group's way through the log: its frame if it has one, a sync if it needs one. */
+static void group_submit(struct commit *commit, struct commit_group *group)
 {
-    pending_log_place(&commit->log, &group->buffer, group->state.txnid, commit->published.txnid,
-                      &group->place);
-    group->state.log_position = group->place.end;
-    group->has_frame = true;
-    commit->applied = group->state;
+    if (group->syncs) {
+        commit->unsynced = false;
+        commit->sync_due = false;
+    } else if (!commit->unsynced) {
+        commit->unsynced = true;
+        commit->unsynced_since_ms = commit_now_ms();
+    }
     commit->group_count++;
     group->task.run = group_write_task;
     if (group_goes_inline(commit, group)) {
@@ -212,6 +232,47 @@ static void group_log(struct commit *commit, struct commit_group *group)
     } else {
         worker_submit(&commit->log_worker, &group->task);
     }
+}
+
+static void group_log(struct commit *commit, struct commit_group *group)
+{
+    pending_log_place(&commit->log, &group->buffer, group->state.txnid, commit->durable,
+                      &group->place);
+    group->state.log_position = group->place.end;
+    group->has_frame = true;
+    /* The header of a segment is durable before anything relies on it, a checkpoint too. */
+    group->syncs = !group->relaxed || commit->sync_due || group->place.opens_segment;
+    commit->applied = group->state;
+    group_submit(commit, group);
+}
+
+/* The group has no frame: its answers wait for the groups before it, and their durability. */
+static void group_log_nothing(struct commit *commit, struct commit_group *group)
+{
+    if (group->status == BTS_OK && !group->relaxed && commit->unsynced) {
+        group->state = commit->applied;
+        group->syncs = true;
+        group_submit(commit, group);
+        return;
+    }
+    commit->group_count++;
+    group->written = true;
+    group_settle(commit);
+}
+
+void group_sync(struct commit *commit)
+{
+    struct commit_group *group;
+
+    if (!commit->unsynced || commit->failed != BTS_OK || commit->large != NULL ||
+        commit_now_ms() - commit->unsynced_since_ms < COMMIT_RELAXED_MS)
+        return;
+    commit->sync_due = true;
+    if (commit->group_count == COMMIT_GROUPS_MAX)
+        return;
+    group = group_clear(commit);
+    group->relaxed = false;
+    group_log_nothing(commit, group);
 }
 
 /* ---- publish ------------------------------------------------------------ */
@@ -257,8 +318,11 @@ void group_settle(struct commit *commit)
             commit_fail(commit, group->status, &group->error);
             return;
         }
-        if (group->has_frame) {
+        if (group->syncs) {
             commit->counts.syncs++;
+            commit->durable = group->state.txnid;
+        }
+        if (group->has_frame) {
             space_published(commit->space, group->state.txnid);
             group_publish(commit, group);
         }
@@ -341,10 +405,7 @@ static bool group_form(struct commit *commit)
         group_log(commit, group);
         return true;
     }
-    /* Nothing to write: its answers only wait for the groups before it. */
-    commit->group_count++;
-    group->written = true;
-    group_settle(commit);
+    group_log_nothing(commit, group);
     return true;
 }
 

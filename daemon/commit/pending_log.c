@@ -16,8 +16,8 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-/* A new segment is zeroed in writes of this size. */
-#define PENDING_ZERO_SIZE (1u << 20)
+/* A new segment is zeroed in writes of this size: see WRITE_SIZE_MAX in pages/pages.c. */
+#define PENDING_ZERO_SIZE (64u << 10)
 
 /* ---- buffers ------------------------------------------------------------ */
 
@@ -327,6 +327,7 @@ enum bts_status pending_log_begin(struct pending_log *log, uint64_t epoch, txnid
     if (status != BTS_OK)
         return status;
     file_ask_direct(&log->file); /* from now on it is only written */
+    log->is_direct = true;
     pending_log_retire(log);
     log->epoch = epoch;
     pending_log_use(log, pending_log_find_free(log), 0, first_txnid);
@@ -384,14 +385,24 @@ void pending_log_place(struct pending_log *log, struct pending_buffer *buffer, t
     place->end = pending_log_position(log);
 }
 
-enum bts_status pending_log_write(const struct pending_log *log,
-                                  const struct pending_buffer *buffer,
-                                  const struct pending_place *place, struct bts_error *error)
+enum bts_status pending_log_write(struct pending_log *log, const struct pending_buffer *buffer,
+                                  const struct pending_place *place, bool sync,
+                                  struct bts_error *error)
 {
     const uint8_t *from = buffer->bytes + (place->opens_segment ? 0 : PENDING_BLOCK);
-    enum bts_status status = file_write(&log->file, from, place->size, place->file_offset, error);
+    enum bts_status status;
 
-    return status == BTS_OK ? file_sync(&log->file, error) : status;
+    if (!sync && log->is_direct) {
+        (void)file_leave_direct(&log->file);
+        log->is_direct = false;
+    }
+    status = file_write(&log->file, from, place->size, place->file_offset, error);
+    return status == BTS_OK && sync ? file_sync(&log->file, error) : status;
+}
+
+enum bts_status pending_log_sync(const struct pending_log *log, struct bts_error *error)
+{
+    return file_sync(&log->file, error);
 }
 
 void pending_log_release(struct pending_log *log, uint64_t position)

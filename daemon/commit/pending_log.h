@@ -60,6 +60,7 @@ struct pending_log {
     size_t current;                /* index of the segment that is filled now */
     uint64_t sequence;             /* its number */
     uint32_t offset;               /* where its next frame goes */
+    bool is_direct;                /* writes pass the cache, as far as we know; the writer's */
     uint64_t start;                /* position up to which pending_log_release was called */
 };
 
@@ -148,11 +149,19 @@ BTS_MUST_USE enum bts_status pending_log_reserve(struct pending_log *log, size_t
 void pending_log_place(struct pending_log *log, struct pending_buffer *buffer, txnid_t txnid,
                        txnid_t durable, struct pending_place *place);
 
-/* Writes and syncs a placed frame.  A failure is fatal: the frame may be there or not. */
-BTS_MUST_USE enum bts_status pending_log_write(const struct pending_log *log,
+/*
+ * Writes a placed frame, and syncs it and all before it if `sync`.  From the
+ * first that is not synced on the log is written through the cache: such a write
+ * need not wait for the device.  A failure is fatal: the frame may be there or
+ * not.
+ */
+BTS_MUST_USE enum bts_status pending_log_write(struct pending_log *log,
                                                const struct pending_buffer *buffer,
-                                               const struct pending_place *place,
+                                               const struct pending_place *place, bool sync,
                                                struct bts_error *error);
+/* Makes durable what was written without.  A failure is fatal. */
+BTS_MUST_USE enum bts_status pending_log_sync(const struct pending_log *log,
+                                              struct bts_error *error);
 
 /* A checkpoint that continues at `position` of this epoch is durable in both metas. */
 void pending_log_release(struct pending_log *log, uint64_t position);
@@ -184,6 +193,7 @@ struct pending_found {
     uint64_t frame_count;
     uint64_t batch_count;
     txnid_t last_txnid;    /* claim.txnid when there are no frames */
+    txnid_t newest_txnid;  /* of any frame of the epoch: relaxed ones may lie behind a gap */
     uint64_t newest_epoch; /* of any segment, the claim's included */
 };
 

@@ -219,10 +219,10 @@ static enum bts_status pending_check_fit(const struct pending_log *log,
 
 /* ---- is the end a hole? ------------------------------------------------- */
 
-/* Looks in one segment for a frame that says `missing` was durable. */
+/* Looks in one segment for a frame that says `missing` was durable; *newest rises to the others. */
 static enum bts_status pending_check_segment(const struct pending_log *log, uint64_t epoch,
                                              const uint8_t *bytes, txnid_t missing,
-                                             struct bts_error *error)
+                                             txnid_t *newest, struct bts_error *error)
 {
     struct pending_frame frame;
     size_t offset = PENDING_BLOCK;
@@ -236,16 +236,22 @@ static enum bts_status pending_check_segment(const struct pending_log *log, uint
                            "%llu says that it was durable",
                            log->file.path, (unsigned long long)missing,
                            (unsigned long long)frame.txnid);
+        if (fault == PENDING_FRAME_OK && frame.txnid > *newest)
+            *newest = frame.txnid;
         offset += fault == PENDING_FRAME_OK ? pending_frame_size(frame.body_size) : PENDING_BLOCK;
     }
     return BTS_OK;
 }
 
 static enum bts_status pending_check_end(const struct pending_log *log,
-                                         const struct pending_claim *claim, txnid_t missing,
-                                         uint8_t *bytes, struct bts_error *error)
+                                         const struct pending_claim *claim,
+                                         struct pending_found *found, uint8_t *bytes,
+                                         struct bts_error *error)
 {
+    txnid_t missing = found->last_txnid + 1;
     enum bts_status status = BTS_OK;
+
+    found->newest_txnid = found->last_txnid;
 
     for (size_t i = 0; status == BTS_OK && i < log->segment_count; i++) {
         /* One whose header does not verify may be the very segment that is missed. */
@@ -253,7 +259,8 @@ static enum bts_status pending_check_end(const struct pending_log *log,
             continue;
         status = pending_load(log, i, bytes, error);
         if (status == BTS_OK)
-            status = pending_check_segment(log, claim->epoch, bytes, missing, error);
+            status = pending_check_segment(log, claim->epoch, bytes, missing,
+                                           &found->newest_txnid, error);
     }
     return status;
 }
@@ -298,7 +305,7 @@ enum bts_status pending_log_scan(struct pending_log *log, const struct pending_c
     if (status == BTS_OK)
         status = pending_log_replay(log, claim, pending_count_frame, found, error);
     if (status == BTS_OK)
-        status = pending_check_end(log, claim, found->last_txnid + 1, bytes, error);
+        status = pending_check_end(log, claim, found, bytes, error);
     if (status == BTS_OK)
         pending_hold_claimed(log, claim, found);
     free(bytes);

@@ -222,6 +222,8 @@ static enum bts_status recover_choose_txnid(struct recovery *recovery, struct bt
                        commit->files.path, (unsigned long long)newest,
                        (unsigned long long)shown);
     newest = shown > newest ? shown : newest;
+    /* a frame behind the log's end is of no use, but must not look newer than the store */
+    newest = recovery->found.newest_txnid > newest ? recovery->found.newest_txnid : newest;
     newest = recovery->map_txnid > newest ? recovery->map_txnid : newest;
     if (newest >= UINT64_MAX / 2)
         return err_set(error, BTS_DAMAGED, "%s: impossible transaction number %llu",
@@ -358,6 +360,7 @@ static void recover_publish(struct recovery *recovery)
     atomic_store_explicit(&commit->beacon->checkpoint, state->txnid, memory_order_relaxed);
     publish_wake(commit->beacon);
     commit->published = *state;
+    commit->durable = state->txnid;
     commit->recovered = state->txnid;
     commit->counts.replayed_frames = recovery->found.frame_count;
     commit->counts.replayed_operations = recovery->operations;

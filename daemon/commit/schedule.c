@@ -196,6 +196,8 @@ static void schedule_finish(struct commit *commit)
         space_checkpoint_done(commit->space);
     commit->checkpoint_of_space = false;
     commit->counts.checkpoints++;
+    if (commit->durable < checkpoint->meta.txnid)
+        commit->durable = checkpoint->meta.txnid;
     pending_log_release(&commit->log, checkpoint->meta.log_position);
     large_settle(commit);
     /* relaxed: a number to show; whoever needs the state itself asks for a ticket */

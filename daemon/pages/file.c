@@ -226,8 +226,7 @@ void file_ask_direct(const struct file *file)
         (void)fcntl(file->fd, F_SETFL, flags | O_DIRECT);
 }
 
-/* Back to the cache; false: that is where it was. */
-static bool file_leave_direct(const struct file *file)
+bool file_leave_direct(const struct file *file)
 {
     int flags = fcntl(file->fd, F_GETFL);
 

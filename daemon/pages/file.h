@@ -66,6 +66,8 @@ void file_close(struct file *file);
  * is written, writes go through the cache as before, and nobody need know.
  */
 void file_ask_direct(const struct file *file);
+/* Back to the cache; false: that is where it was. */
+bool file_leave_direct(const struct file *file);
 
 /* Reads exactly `size` bytes; a file that ends early is BTS_DAMAGED. */
 BTS_MUST_USE enum bts_status file_read(const struct file *file, void *data, size_t size,

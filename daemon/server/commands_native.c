@@ -4,7 +4,11 @@
  *
  *   BTS.ATTACH [abi]           pairs; and the descriptors of data, beacon and slot, in that
  *                              order, with the first byte of the reply
- *   BTS.COMMIT batch           the number of the commit, once it is durable
+ *   BTS.COMMIT batch [RELAXED | DURABLE]
+ *                              the number of the commit, once it is durable, or (RELAXED)
+ *                              written to the log; without a word as BTS.DURABILITY says
+ *   BTS.DURABILITY [DURABLE | RELAXED]
+ *                              what holds for the writes of this session; sets it
  *   BTS.READERS                per reader: pid, uid, snapshots, oldest, attached_ms,
  *                              retained_bytes
  *   BTS.CHECKPOINT [PIN]       txnid, root, depth, buckets, pages, once it is durable; PIN keeps
@@ -127,6 +131,16 @@ static enum bts_status native_commit_build(struct call *call, struct write *writ
         return err_set(error, BTS_INVALID, "BTS.COMMIT cannot be part of a MULTI: it is a "
                                            "transaction of its own");
     }
+    if (call_part_is(call, 2, "relaxed")) {
+        write->durability = WRITE_RELAXED;
+    } else if (call_part_is(call, 2, "durable")) {
+        write->durability = WRITE_DURABLE;
+    } else if (call->part_count > 2) {
+        return err_set(error, BTS_INVALID, "syntax error: BTS.COMMIT batch [RELAXED | DURABLE]");
+    }
+    if (call->part_count > 3) {
+        return err_set(error, BTS_INVALID, "wrong number of arguments for 'bts.commit' command");
+    }
     enum bts_status status =
         group_set_batch(write, call->parts[1].data, call->parts[1].size, error);
     return status == BTS_OK ? reply_plan_add(&write->plan, REPLY_TXNID, 0, error) : status;
@@ -205,32 +219,52 @@ static void native_stat(struct call *call)
     }
 }
 
-/* Every write before it has been answered, and an answer means durable. */
-static void native_waitaof(struct call *call)
+/* ---- durability ------------------------------------------------------------------ */
+
+/* A write of nothing: the engine answers it when all before it is durable. */
+static enum bts_status native_waitaof_build(struct call *call, struct write *write,
+                                            struct bts_error *error)
 {
     int64_t numbers[3];
 
+    if (call->session->transaction != NULL) {
+        return err_set(error, BTS_INVALID, "WAITAOF cannot be part of a MULTI");
+    }
     for (size_t i = 0; i < 3; i++) {
         if (!call_number(&call->parts[i + 1], &numbers[i]) || numbers[i] < 0) {
-            call_error(call, "value is not an integer or out of range");
-            return;
+            return err_set(error, BTS_INVALID, "value is not an integer or out of range");
         }
     }
     if (numbers[0] > 1) {
-        call_error(call, "WAITAOF: there is one local log, not %" PRId64, numbers[0]);
+        return err_set(error, BTS_INVALID, "WAITAOF: there is one local log, not %" PRId64,
+                       numbers[0]);
+    }
+    write->durability = WRITE_DURABLE;
+    return reply_plan_add(&write->plan, REPLY_LOCAL, 0, error);
+}
+
+static void native_durability(struct call *call)
+{
+    bool relaxed = call_part_is(call, 1, "relaxed");
+
+    if (call->part_count > 2 ||
+        (call->part_count == 2 && !relaxed && !call_part_is(call, 1, "durable"))) {
+        call_error(call, "syntax error: BTS.DURABILITY [DURABLE | RELAXED]");
         return;
     }
-    resp_array(call->out, 2);
-    resp_number(call->out, 1);
-    resp_number(call->out, 0);
+    if (call->part_count == 2) {
+        call->session->is_relaxed = relaxed;
+    }
+    resp_simple(call->out, call->session->is_relaxed ? "relaxed" : "durable");
 }
 
 const struct command commands_native[] = {
-    {"bts.commit", 2, COMMAND_WRITE, 0, 0, 0, NULL, native_commit_build, NULL},
+    {"bts.commit", -2, COMMAND_WRITE, 0, 0, 0, NULL, native_commit_build, NULL},
     {"bts.attach", -1, 0, 0, 0, 0, native_attach, NULL, NULL},
     {"bts.readers", 1, 0, 0, 0, 0, native_readers, NULL, NULL},
     {"bts.checkpoint", -1, 0, 0, 0, 0, native_checkpoint, NULL, NULL},
     {"bts.stat", 1, 0, 0, 0, 0, native_stat, NULL, NULL},
-    {"waitaof", 4, 0, 0, 0, 0, native_waitaof, NULL, NULL},
+    {"bts.durability", -1, 0, 0, 0, 0, native_durability, NULL, NULL},
+    {"waitaof", 4, 0, 0, 0, 0, NULL, native_waitaof_build, NULL},
     {NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };

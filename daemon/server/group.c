@@ -5,6 +5,7 @@
 #include "server/group.h"
 
 #include "base/err.h"
+#include "server/session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,7 @@ void group_recycle(struct group *group, struct write *write)
     }
     batch_clear(&write->batch);
     write->bucket_id = 0;
+    write->durability = WRITE_AS_SESSION;
     write->session = NULL;
     write->next_free = group->free_writes;
     group->free_writes = write;
@@ -103,6 +105,8 @@ void group_add(struct group *group, struct write *write, struct session *session
         request->batch = batch_bytes(&write->batch, &request->size);
     }
     write->session = session;
+    request->relaxed = write->durability == WRITE_RELAXED ||
+                       (write->durability == WRITE_AS_SESSION && session->is_relaxed);
     request->owner = write;
     request->next = NULL;
     *group->last = request;

@@ -28,12 +28,20 @@
 
 struct session;
 
+/* When a write may be answered. */
+enum write_durability {
+    WRITE_AS_SESSION = 0,
+    WRITE_DURABLE,
+    WRITE_RELAXED,
+};
+
 /* The writes of one command, or of one MULTI. */
 struct write {
     struct commit_request request;
     struct batch batch;
     struct reply_plan plan;
     uint32_t bucket_id; /* that the next operation applies to */
+    enum write_durability durability;
     struct session *session;
     struct write *next_free;
 };

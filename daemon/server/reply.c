@@ -102,6 +102,11 @@ static void reply_item_write(struct reply_source *source, const struct reply_ite
     case REPLY_TXNID:
         resp_number(out, (int64_t)txnid);
         break;
+    case REPLY_LOCAL:
+        resp_array(out, 2);
+        resp_number(out, 1);
+        resp_number(out, 0);
+        break;
     case REPLY_OK_OR_NULL:
         reply_ok_or_null(source);
         break;

@@ -16,6 +16,7 @@
 enum reply_kind {
     REPLY_OK,         /* takes no result: +OK */
     REPLY_TXNID,      /* takes none: the number of the commit */
+    REPLY_LOCAL,      /* takes none: one log is synced, and no replica: 1, 0 */
     REPLY_OK_OR_NULL, /* PUT with a mode: +OK, or null if it was skipped */
     REPLY_FLAG,       /* PUT with a mode: 1, or 0 if it was skipped */
     REPLY_VALUE,      /* the value, or null */

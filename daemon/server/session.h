@@ -59,6 +59,7 @@ struct session {
     bool closing;     /* takes no more requests */
     bool dead;
     bool refused;     /* it was told why; nothing of it is looked at */
+    bool is_relaxed;  /* its writes are answered before they are durable */
     bool is_reading;  /* the event is added */
     bool is_writing;
 

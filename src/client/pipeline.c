@@ -402,17 +402,18 @@ static enum bts_status pipeline_send_first(struct bts_store *store, struct iovec
 }
 
 static enum bts_status pipeline_submit_locked(struct bts_store *store, const void *batch,
-                                              size_t batch_size, uint64_t deadline,
+                                              size_t batch_size, bool relaxed, uint64_t deadline,
                                               uint64_t *ticket_number, struct bts_error *error)
 {
     struct pipeline *pipeline = &store->pipeline;
     struct pipeline_ticket *ticket;
     char head[64];
-    int head_size =
-        snprintf(head, sizeof(head), "*2\r\n$10\r\nBTS.COMMIT\r\n$%zu\r\n", batch_size);
+    const char *tail = relaxed ? "\r\n$7\r\nRELAXED\r\n" : "\r\n";
+    int head_size = snprintf(head, sizeof(head), "*%d\r\n$10\r\nBTS.COMMIT\r\n$%zu\r\n",
+                             relaxed ? 3 : 2, batch_size);
     struct iovec parts[] = {{head, (size_t)head_size},
                             {(void *)(uintptr_t)batch, batch_size},
-                            {(void *)(uintptr_t) "\r\n", 2}};
+                            {(void *)(uintptr_t)tail, strlen(tail)}};
     struct iovec *vectors = parts;
     size_t left = 3;
 
@@ -432,7 +433,8 @@ static enum bts_status pipeline_submit_locked(struct bts_store *store, const voi
 }
 
 enum bts_status pipeline_submit(struct bts_store *store, const void *batch, size_t batch_size,
-                                uint64_t deadline, uint64_t *ticket, struct bts_error *error)
+                                bool relaxed, uint64_t deadline, uint64_t *ticket,
+                                struct bts_error *error)
 {
     struct pipeline *pipeline = &store->pipeline;
     enum bts_status status;
@@ -447,7 +449,7 @@ enum bts_status pipeline_submit(struct bts_store *store, const void *batch, size
         pthread_mutex_unlock(&pipeline->lock);
         return err_set(error, BTS_UNAVAILABLE, "earlier commits block the way to the daemon");
     }
-    status = pipeline_submit_locked(store, batch, batch_size, deadline, ticket, error);
+    status = pipeline_submit_locked(store, batch, batch_size, relaxed, deadline, ticket, error);
     pipeline_end_send(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
     return status;

@@ -67,11 +67,12 @@ BTS_MUST_USE enum bts_status pipeline_init(struct pipeline *pipeline, struct bts
 void pipeline_fini(struct pipeline *pipeline);
 
 /*
- * Sends one batch, connecting first if need be.  BTS_UNAVAILABLE: nothing of
- * it was applied.  BTS_BUSY: all tickets are out.
+ * Sends one batch, connecting first if need be; `relaxed`: its outcome need not
+ * be durable.  BTS_UNAVAILABLE: nothing of it was applied.  BTS_BUSY: all
+ * tickets are out.
  */
 BTS_MUST_USE enum bts_status pipeline_submit(struct bts_store *store, const void *batch,
-                                             size_t batch_size, uint64_t deadline,
+                                             size_t batch_size, bool relaxed, uint64_t deadline,
                                              uint64_t *ticket, struct bts_error *error);
 
 /* The outcome; BTS_TIMEOUT leaves the ticket valid.  BTS_INVALID: no such ticket. */

@@ -146,7 +146,7 @@ enum bts_status salvage_writer_flush(struct salvage_writer *writer, struct bts_e
     if (writer->batch.size == 0) {
         return BTS_OK;
     }
-    status = pipeline_submit(writer->store, bytes, size, deadline, &ticket, error);
+    status = pipeline_submit(writer->store, bytes, size, false, deadline, &ticket, error);
     if (status == BTS_OK) {
         status = pipeline_wait(pipeline, ticket, deadline, &writer->txnid, error);
         if (status == BTS_TIMEOUT) {

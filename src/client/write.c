@@ -16,6 +16,7 @@
 
 struct bts_batch {
     struct batch batch;
+    enum bts_durability durability;
 };
 
 /* ---- batches --------------------------------------------------------------------- */
@@ -37,6 +38,12 @@ void bts_batch_destroy(struct bts_batch *batch)
 void bts_batch_clear(struct bts_batch *batch)
 {
     batch_clear(&batch->batch);
+    batch->durability = BTS_DURABLE;
+}
+
+void bts_batch_set_durability(struct bts_batch *batch, enum bts_durability durability)
+{
+    batch->durability = durability;
 }
 
 enum bts_status bts_batch_use(struct bts_batch *batch, const void *name, size_t name_size,
@@ -131,17 +138,18 @@ static enum bts_status write_check(const struct bts_store *store, struct bts_err
 }
 
 /* Sends the batch; the deadline is for sending only. */
-static enum bts_status write_submit(struct bts_store *store, const struct batch *batch,
+static enum bts_status write_submit(struct bts_store *store, const struct bts_batch *batch,
                                     uint64_t deadline, uint64_t *ticket, struct bts_error *error)
 {
     size_t size;
     /* batch_bytes only looks */
-    const uint8_t *bytes = batch_bytes((struct batch *)(uintptr_t)batch, &size);
+    const uint8_t *bytes = batch_bytes((struct batch *)(uintptr_t)&batch->batch, &size);
 
-    return pipeline_submit(store, bytes, size, deadline, ticket, error);
+    return pipeline_submit(store, bytes, size, batch->durability == BTS_RELAXED, deadline, ticket,
+                           error);
 }
 
-static enum bts_status write_commit(struct bts_store *store, const struct batch *batch,
+static enum bts_status write_commit(struct bts_store *store, const struct bts_batch *batch,
                                     uint64_t *txnid, struct bts_error *error)
 {
     uint64_t deadline = deadline_after(store->timeout_ms);
@@ -171,7 +179,7 @@ enum bts_status bts_commit(struct bts_store *store, const struct bts_batch *batc
     if (status != BTS_OK) {
         return status;
     }
-    status = write_commit(store, &batch->batch, txnid, error);
+    status = write_commit(store, batch, txnid, error);
     return status == BTS_OK ? BTS_OK : store_failed(store, status, error);
 }
 
@@ -185,7 +193,7 @@ enum bts_status bts_commit_submit(struct bts_store *store, const struct bts_batc
     if (status != BTS_OK) {
         return status;
     }
-    status = write_submit(store, &batch->batch, deadline_after(store->timeout_ms), ticket, error);
+    status = write_submit(store, batch, deadline_after(store->timeout_ms), ticket, error);
     return status == BTS_OK ? BTS_OK : store_failed(store, status, error);
 }
 

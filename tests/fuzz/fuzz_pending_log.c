@@ -239,7 +239,7 @@ static bool log_begin(struct pending_log *log, uint64_t epoch, txnid_t txnid)
         FUZZ_PROMISE(pending_buffer_reserve(&buffer, 100, &error) == BTS_OK);
         pending_buffer_add(&buffer, log_uuid, sizeof(log_uuid));
         pending_log_place(log, &buffer, txnid, txnid - 1, &place);
-        FUZZ_PROMISE(pending_log_write(log, &buffer, &place, &error) == BTS_OK);
+        FUZZ_PROMISE(pending_log_write(log, &buffer, &place, true, &error) == BTS_OK);
         pending_log_check(log);
         pending_buffer_fini(&buffer);
     }

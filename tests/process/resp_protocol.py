@@ -789,6 +789,16 @@ def the_daemon_tells_about_itself(c):
     equal(c("WAITAOF", "1", "0", "0"), [1, 0])
     refuses(c, "WAITAOF", "2", "0", "0")
     refuses(c, "WAITAOF", "x", "0", "0")
+    equal(c("BTS.DURABILITY"), "durable")
+    equal(c("BTS.DURABILITY", "RELAXED"), "relaxed")
+    equal(c("SET", "soon", "durable"), "OK")
+    equal(c("GET", "soon"), b"durable")
+    equal(c("DEL", "soon"), 1)
+    equal(c("WAITAOF", "1", "0", "0"), [1, 0])
+    refuses(c, "BTS.DURABILITY", "none")
+    refuses(c, "BTS.DURABILITY", "DURABLE", "RELAXED")
+    equal(c("BTS.DURABILITY"), "relaxed")
+    equal(c("BTS.DURABILITY", "durable"), "durable")
 
 
 # ---- native ------------------------------------------------------------------------

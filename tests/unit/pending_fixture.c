@@ -93,8 +93,8 @@ enum bts_status pending_append(size_t size, txnid_t txnid, struct pending_place 
         return status;
     buffer_batch(size, txnid);
     pending_log_place(&pending_log_file, &buffer, txnid, pending_durable, place);
-    ck_assert_msg(pending_log_write(&pending_log_file, &buffer, place, &error) == BTS_OK, "%s",
-                  error.text);
+    ck_assert_msg(pending_log_write(&pending_log_file, &buffer, place, true, &error) == BTS_OK,
+                  "%s", error.text);
     pending_log_check(&pending_log_file);
     return BTS_OK;
 }

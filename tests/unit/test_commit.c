@@ -162,6 +162,86 @@ END_TEST
 
 /* ---- snapshots and checkpoints ------------------------------------------ */
 
+/* ---- relaxed ------------------------------------------------------------ */
+
+static struct commit_request commit_relaxed(struct batch *batch, uint32_t index)
+{
+    struct commit_request request = {.relaxed = true};
+
+    engine.model[index] = ++engine.version;
+    engine_batch(batch, index, engine.version);
+    request.batch = batch_bytes(batch, &request.size);
+    ck_assert_ptr_eq(engine_run(&engine, &request), &request);
+    ck_assert_int_eq(request.status, BTS_OK);
+    batch_fini(batch);
+    return request;
+}
+
+START_TEST(a_relaxed_commit_is_there_before_it_is_durable)
+{
+    struct batch batch = {.data = NULL};
+    struct commit_request request;
+    struct commit_stat before;
+    struct commit_stat after;
+    txnid_t txnid;
+
+    engine_init_and_start(&engine, _i != 0);
+    engine_load(&engine, 3, 1);
+    before = commit_stat(engine.commit);
+    ck_assert_uint_eq(before.durable, before.latest);
+    request = commit_relaxed(&batch, 1);
+    request = commit_relaxed(&batch, 2);
+    after = commit_stat(engine.commit);
+    ck_assert_uint_eq(after.latest, request.txnid);
+    ck_assert_uint_eq(after.durable, before.durable);
+    ck_assert_uint_eq(after.syncs, before.syncs);
+    engine_check(&engine);
+    /* nothing at all, but not relaxed: a barrier */
+    batch = (struct batch){.data = NULL};
+    ck_assert_int_eq(engine_commit(&engine, &batch, &txnid, NULL), BTS_OK);
+    ck_assert_uint_eq(txnid, request.txnid);
+    after = commit_stat(engine.commit);
+    ck_assert_uint_eq(after.durable, request.txnid);
+    ck_assert_uint_eq(after.syncs, before.syncs + 1);
+    batch_fini(&batch);
+    /* the daemon's death takes none back */
+    (void)commit_relaxed(&batch, 3);
+    engine_check_after_kill(&engine);
+    engine_fini(&engine);
+}
+END_TEST
+
+START_TEST(a_relaxed_commit_is_synced_after_a_while)
+{
+    struct batch batch = {.data = NULL};
+    struct commit_request request;
+
+    engine_init_and_start(&engine, _i != 0);
+    request = commit_relaxed(&batch, 1);
+    for (unsigned tries = 0; commit_stat(engine.commit).durable < request.txnid; tries++) {
+        ck_assert_uint_lt(tries, 10000);
+        usleep(1000);
+        commit_tick(engine.commit);
+        ck_assert_ptr_null(commit_collect(engine.commit));
+    }
+    engine_fini(&engine);
+}
+END_TEST
+
+START_TEST(a_durable_commit_makes_the_relaxed_ones_before_it_durable)
+{
+    struct batch batch = {.data = NULL};
+
+    engine_init_and_start(&engine, _i != 0);
+    for (uint32_t i = 0; i < 200; i++)
+        (void)commit_relaxed(&batch, i);
+    ck_assert_int_eq(engine_change(&engine, 7, true), BTS_OK);
+    ck_assert_uint_eq(commit_stat(engine.commit).durable, commit_stat(engine.commit).latest);
+    engine_check_after_kill(&engine);
+    engine_fini(&engine);
+}
+END_TEST
+
 START_TEST(a_pinned_snapshot_stays_as_it_was)
 {
     struct slot *slot;
@@ -446,6 +526,9 @@ int main(void)
                 a_refused_batch_leaves_no_trace, bytes_that_are_no_batch_are_refused,
                 requests_of_a_group_see_those_before_them,
                 a_batch_that_only_reads_needs_no_frame, a_pinned_snapshot_stays_as_it_was,
+                a_relaxed_commit_is_there_before_it_is_durable,
+                a_relaxed_commit_is_synced_after_a_while,
+                a_durable_commit_makes_the_relaxed_ones_before_it_durable,
                 a_checkpoint_of_nothing_new_answers_at_once,
                 checkpoints_in_the_midst_of_commits_are_whole, a_ticket_may_be_taken_back,
                 space_comes_back_over_many_overwrites, an_old_commit_makes_a_checkpoint);

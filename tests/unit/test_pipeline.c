@@ -51,7 +51,8 @@ static uint64_t submit(struct bts_store *store, const char *batch)
 {
     uint64_t ticket = 0;
 
-    ck_assert_int_eq(pipeline_submit(store, batch, strlen(batch), SOON, &ticket, NULL), BTS_OK);
+    ck_assert_int_eq(pipeline_submit(store, batch, strlen(batch), false, SOON, &ticket, NULL),
+                     BTS_OK);
     return ticket;
 }
 
@@ -80,6 +81,23 @@ START_TEST(a_batch_travels_as_one_command_and_its_txnid_comes_back)
 
     ck_assert_int_gt(read(peer, bytes, sizeof(bytes)), 0);
     ck_assert_str_eq(bytes, "*2\r\n$10\r\nBTS.COMMIT\r\n$5\r\nBATCH\r\n");
+    say(peer, ":42\r\n");
+    expect(store, ticket, BTS_OK, 42);
+    close_store(store);
+    close(peer);
+}
+END_TEST
+
+START_TEST(a_relaxed_batch_says_so)
+{
+    char bytes[128] = "";
+    int peer;
+    struct bts_store *store = open_store(&peer);
+    uint64_t ticket;
+
+    ck_assert_int_eq(pipeline_submit(store, "BATCH", 5, true, SOON, &ticket, NULL), BTS_OK);
+    ck_assert_int_gt(read(peer, bytes, sizeof(bytes)), 0);
+    ck_assert_str_eq(bytes, "*3\r\n$10\r\nBTS.COMMIT\r\n$5\r\nBATCH\r\n$7\r\nRELAXED\r\n");
     say(peer, ":42\r\n");
     expect(store, ticket, BTS_OK, 42);
     close_store(store);
@@ -152,7 +170,7 @@ START_TEST(a_broken_connection_leaves_outcomes_unknown)
     expect(store, second, BTS_UNKNOWN, 0);
     expect(store, first, BTS_OK, 1); /* this one's reply came before the end */
     /* There is no daemon to connect to any more: nothing is sent. */
-    ck_assert_int_eq(pipeline_submit(store, "c", 1, SOON, &third, NULL), BTS_UNAVAILABLE);
+    ck_assert_int_eq(pipeline_submit(store, "c", 1, false, SOON, &third, NULL), BTS_UNAVAILABLE);
     close_store(store);
 }
 END_TEST
@@ -164,7 +182,7 @@ START_TEST(an_idle_connection_that_died_is_not_trusted_with_a_commit)
     uint64_t ticket;
 
     close(peer);
-    ck_assert_int_eq(pipeline_submit(store, "a", 1, SOON, &ticket, NULL), BTS_UNAVAILABLE);
+    ck_assert_int_eq(pipeline_submit(store, "a", 1, false, SOON, &ticket, NULL), BTS_UNAVAILABLE);
     ck_assert_uint_eq(ticket, 0);
     close_store(store);
 }
@@ -192,7 +210,7 @@ START_TEST(answers_nobody_asked_for_break_the_connection)
 
     say(peer, ":1\r\n:2\r\n");
     expect(store, ticket, BTS_OK, 1);
-    ck_assert_int_eq(pipeline_submit(store, "b", 1, SOON, &next, NULL), BTS_UNAVAILABLE);
+    ck_assert_int_eq(pipeline_submit(store, "b", 1, false, SOON, &next, NULL), BTS_UNAVAILABLE);
     close_store(store);
     close(peer);
 }
@@ -210,7 +228,7 @@ START_TEST(a_giant_batch_that_is_refused_half_way_has_the_peers_word)
     /* The peer reads nothing, says why, and closes. */
     say(peer, "-LIMIT too large\r\n");
     shutdown(peer, SHUT_RDWR);
-    ck_assert_int_eq(pipeline_submit(store, batch, size, SOON, &ticket, &error), BTS_OK);
+    ck_assert_int_eq(pipeline_submit(store, batch, size, false, SOON, &ticket, &error), BTS_OK);
     ck_assert_int_eq(pipeline_wait(&store->pipeline, ticket, SOON, &txnid, &error), BTS_LIMIT);
     ck_assert_str_eq(error.text, "too large");
     close_store(store);
@@ -228,7 +246,7 @@ START_TEST(a_batch_sent_in_part_only_was_not_applied)
     uint64_t ticket, txnid;
 
     ck_assert_int_eq(
-        pipeline_submit(store, batch, size, deadline_after(50), &ticket, NULL), BTS_OK);
+        pipeline_submit(store, batch, size, false, deadline_after(50), &ticket, NULL), BTS_OK);
     ck_assert_int_eq(pipeline_wait(&store->pipeline, ticket, SOON, &txnid, NULL),
                      BTS_UNAVAILABLE);
     close_store(store);
@@ -255,7 +273,7 @@ START_TEST(tickets_run_out_and_come_back)
             ck_assert_int_gt(read(peer, bytes, sizeof(bytes)), 0);
         }
         say(peer, replies);
-        ck_assert_int_eq(pipeline_submit(store, "x", 1, SOON, &one_more, NULL), BTS_BUSY);
+        ck_assert_int_eq(pipeline_submit(store, "x", 1, false, SOON, &one_more, NULL), BTS_BUSY);
         for (unsigned i = 0; i < PIPELINE_TICKETS; i++) {
             expect(store, tickets[i], BTS_OK, 5);
         }
@@ -327,8 +345,9 @@ static void *commit_many(void *argument)
         uint64_t tickets[4], txnid;
         unsigned depth = 1 + i % 4;
         for (unsigned j = 0; j < depth; j++) {
-            ck_assert_int_eq(
-                pipeline_submit(store, batch, sizeof(batch), SOON, &tickets[j], NULL), BTS_OK);
+            ck_assert_int_eq(pipeline_submit(store, batch, sizeof(batch), false, SOON,
+                                             &tickets[j], NULL),
+                             BTS_OK);
         }
         for (unsigned j = 0; j < depth; j++) {
             ck_assert_int_eq(
@@ -364,6 +383,7 @@ int main(void)
 {
     return UNIT_RUN(
         "pipeline", a_batch_travels_as_one_command_and_its_txnid_comes_back,
+        a_relaxed_batch_says_so,
         tickets_are_waited_for_in_any_order, a_ticket_is_good_for_one_outcome,
         a_timeout_leaves_the_ticket_valid, a_broken_connection_leaves_outcomes_unknown,
         an_idle_connection_that_died_is_not_trusted_with_a_commit,
