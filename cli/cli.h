@@ -29,6 +29,7 @@ struct cli {
     bool is_reverse;
     bool is_count;
     bool is_old;              /* --old: salvage takes old versions, too */
+    bool is_watch;            /* --watch: stat goes on telling */
     bool has_range;           /* --prefix, --from or --to was given */
     uint64_t limit;           /* --limit; UINT64_MAX: none */
     struct bts_bytes prefix;  /* data NULL: not given */
@@ -57,6 +58,7 @@ int cmd_buckets(struct cli *cli);
 int cmd_bucket(struct cli *cli);
 int cmd_bucket_check(const struct cli *cli);
 int cmd_stat(struct cli *cli);
+int cmd_stat_check(const struct cli *cli);
 int cmd_check(struct cli *cli);
 int cmd_readers(struct cli *cli);
 int cmd_checkpoint(struct cli *cli);

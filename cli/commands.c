@@ -120,10 +120,22 @@ static const struct command commands[] = {
     {
         .name = "stat",
         .run = cmd_stat,
+        .check = cmd_stat_check,
         .use = COMMAND_USES_OLD,
-        .usage = "",
+        .takes = TAKES_WATCH,
+        .argument_max = 1,
+        .usage = "[--watch [COUNT]]",
         .summary = "print numbers of the store",
-        .help = "",
+        .help = "With --watch: what the daemon's writer does, a line each second (COUNT lines,\n"
+                "else until it is interrupted).\n"
+                "    commit/s, group  commits, and how many share a sync\n"
+                "    wait, apply, log, total  microseconds, of half and of 99 in 100: until its\n"
+                "             turn, applied, in the log, from request to answer; of the last 10\n"
+                "             to 20 seconds\n"
+                "    log%     of the most the log may have; a checkpoint begins at 50\n"
+                "    ckpt%    of the checkpoint in progress, - if there is none\n"
+                "    limbo    pages freed that a snapshot or a checkpoint still needs\n"
+                "    retained bytes that the reader with the oldest snapshot keeps, at most\n",
     },
     {
         .name = "check",

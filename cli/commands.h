@@ -15,6 +15,7 @@ enum command_option_set {
     TAKES_RANGE = 1u << 3, /* --prefix, --from, --to */
     TAKES_SCAN = 1u << 4,  /* --reverse, --limit, --count */
     TAKES_OLD = 1u << 5,   /* --old */
+    TAKES_WATCH = 1u << 6, /* --watch */
 };
 
 /* How a command wants the store. */

@@ -34,6 +34,7 @@ enum main_option {
     OPTION_OLD,
     OPTION_DAEMON,
     OPTION_NO_START,
+    OPTION_WATCH,
     OPTION_ALONE,
     OPTION_TIMEOUT,
 };
@@ -51,6 +52,7 @@ static const struct option main_options[] = {
     {"limit", required_argument, NULL, OPTION_LIMIT},
     {"count", no_argument, NULL, OPTION_COUNT},
     {"old", no_argument, NULL, OPTION_OLD},
+    {"watch", no_argument, NULL, OPTION_WATCH},
     {"daemon", required_argument, NULL, OPTION_DAEMON},
     {"no-start", no_argument, NULL, OPTION_NO_START},
     {"alone", no_argument, NULL, OPTION_ALONE},
@@ -160,6 +162,10 @@ static int main_take_option(int option, struct cli *cli, struct main_line *line)
     case OPTION_OLD:
         cli->is_old = true;
         line->used |= TAKES_OLD;
+        return CLI_OK;
+    case OPTION_WATCH:
+        cli->is_watch = true;
+        line->used |= TAKES_WATCH;
         return CLI_OK;
     case OPTION_LIMIT:
         line->used |= TAKES_SCAN;

@@ -130,6 +130,7 @@ void checkpoint_prepare_metas(struct checkpoint *checkpoint, const struct meta *
     checkpoint->paced = false;
     /* relaxed: the worker's mutex orders it before the job */
     atomic_store_explicit(&checkpoint->hurry, false, memory_order_relaxed);
+    atomic_store_explicit(&checkpoint->progress, 0, memory_order_relaxed);
 }
 
 /* ---- the job ------------------------------------------------------------ */
@@ -182,7 +183,7 @@ static void checkpoint_pause(int64_t took_ns)
  * waiting on a range takes a write error that the sync after it does not
  * report again.
  */
-static enum bts_status checkpoint_write_back(const struct checkpoint *checkpoint,
+static enum bts_status checkpoint_write_back(struct checkpoint *checkpoint,
                                              struct bts_error *error)
 {
     uint64_t group_size =
@@ -192,12 +193,17 @@ static enum bts_status checkpoint_write_back(const struct checkpoint *checkpoint
     for (size_t i = 0; i < checkpoint->map_count; i++) {
         uint64_t at = checkpoint->maps[i].group * group_size;
         uint64_t stop = at + group_size < end ? at + group_size : end;
+        unsigned before = (unsigned)(i * 1000 / checkpoint->map_count);
         for (; at < stop && !checkpoint_in_hurry(checkpoint); at += CHECKPOINT_PIECE_SIZE) {
             int64_t began = checkpoint_now_ns();
             enum bts_status status =
                 file_sync_range(checkpoint->data, at, CHECKPOINT_PIECE_SIZE, error);
             if (status != BTS_OK)
                 return status;
+            atomic_store_explicit(&checkpoint->progress,
+                                  before + (unsigned)((at % group_size) * 1000 / group_size /
+                                                      checkpoint->map_count),
+                                  memory_order_relaxed);
             checkpoint_pause(checkpoint_now_ns() - began);
         }
     }
@@ -217,8 +223,7 @@ static enum bts_status checkpoint_write_meta(const struct checkpoint *checkpoint
     return status == BTS_OK ? file_sync(checkpoint->data, error) : status;
 }
 
-static enum bts_status checkpoint_work(const struct checkpoint *checkpoint,
-                                       struct bts_error *error)
+static enum bts_status checkpoint_work(struct checkpoint *checkpoint, struct bts_error *error)
 {
     enum bts_status status = checkpoint_write_maps(checkpoint, false, error);
 

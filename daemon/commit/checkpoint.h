@@ -57,6 +57,7 @@ struct checkpoint {
     size_t map_room;
     bool paced;            /* let commits breathe */
     _Atomic bool hurry;    /* relaxed: stop pacing, the log is nearly full */
+    _Atomic unsigned progress; /* relaxed: what is written back, in parts of 1000; to show */
     enum bts_status status;
     struct bts_error error;
 };

@@ -41,6 +41,14 @@ int64_t commit_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + 1; /* never 0 */
 }
 
+uint64_t commit_now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 void commit_note(const struct commit *commit, const char *format, ...)
 {
     char text[BTS_ERROR_TEXT_MAX];
@@ -262,10 +270,13 @@ bool commit_ready(const struct commit *commit)
 
 void commit_take(struct commit *commit, struct commit_request *requests)
 {
+    uint64_t now = commit_now_us();
+
     assert(commit->serving);
     while (requests != NULL) {
         struct commit_request *request = requests;
         requests = request->next;
+        request->taken_us = now;
         memset(&request->results, 0, sizeof(request->results));
         err_clear(&request->error);
         if (commit->failed == BTS_OK) {
@@ -322,6 +333,11 @@ void commit_tick(struct commit *commit)
     commit_unhold(commit);
     commit_settle(commit);
     group_sync(commit);
+    if (commit_now_ms() - commit->stages_since_ms >= COMMIT_STAGES_MS) {
+        commit->stages_since_ms = commit_now_ms();
+        for (unsigned i = 0; i < COMMIT_STAGES; i++)
+            histogram_turn(&commit->stages[i]);
+    }
 }
 
 /* ---- failure ------------------------------------------------------------ */
@@ -406,6 +422,25 @@ struct commit_stat commit_stat(const struct commit *commit)
     stat.log_size = pending_log_size(&commit->log);
     stat.space = space_stat(commit->space);
     return stat;
+}
+
+struct histogram_summary commit_stage_summary(const struct commit *commit,
+                                              enum commit_stage stage)
+{
+    return histogram_summarize(&commit->stages[stage]);
+}
+
+int commit_checkpoint_progress(const struct commit *commit)
+{
+    /* relaxed: a number to show */
+    return commit->checkpoint_running
+               ? (int)atomic_load_explicit(&commit->checkpoint.progress, memory_order_relaxed)
+               : -1;
+}
+
+uint64_t commit_log_limit(const struct commit *commit)
+{
+    return commit->options.log_size_max;
 }
 
 uint64_t commit_retained_bytes(const struct commit *commit, txnid_t txnid)

@@ -28,6 +28,7 @@
 #ifndef COMMIT_COMMIT_H
 #define COMMIT_COMMIT_H
 
+#include "commit/histogram.h"
 #include "format/beacon.h"
 #include "pages/file.h"
 #include "pages/horizon.h"
@@ -95,6 +96,7 @@ struct commit_request {
     txnid_t txnid;                /* BTS_OK: its commit; a refusal: the state it was judged in */
     struct apply_results results; /* freed by the caller */
     struct bts_error error;
+    uint64_t taken_us;            /* the engine's: when */
     void *owner;                  /* the caller's */
     struct commit_request *next;  /* list in, list out */
 };
@@ -176,6 +178,22 @@ struct commit_stat {
     struct space_stat space;
 };
 struct commit_stat commit_stat(const struct commit *commit);
+/* Where the time of commits goes, in microseconds, over the last ten to twenty seconds. */
+enum commit_stage {
+    COMMIT_STAGE_WAIT,   /* a request, from commit_take to its turn in a group */
+    COMMIT_STAGE_APPLY,  /* a group: checked, applied, its pages written */
+    COMMIT_STAGE_LOG,    /* a group: its frame written, and synced */
+    COMMIT_STAGE_TOTAL,  /* a request, from commit_take to its answer */
+    COMMIT_STAGE_GROUP,  /* no time: requests in a group */
+    COMMIT_STAGES
+};
+struct histogram_summary commit_stage_summary(const struct commit *commit,
+                                              enum commit_stage stage);
+/* What the checkpoint in progress has written back, in parts of 1000; -1: there is none. */
+int commit_checkpoint_progress(const struct commit *commit);
+/* The most bytes the log may have; a checkpoint begins at half of it. */
+uint64_t commit_log_limit(const struct commit *commit);
+
 /* Bytes that a snapshot at `txnid` keeps from reuse, at most. */
 uint64_t commit_retained_bytes(const struct commit *commit, txnid_t txnid);
 

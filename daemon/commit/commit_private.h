@@ -32,6 +32,9 @@
 /* Groups between application and publication: one syncs while the next is applied. */
 #define COMMIT_GROUPS_MAX 2u
 
+/* Stages are told of for so long, and for as long again. */
+#define COMMIT_STAGES_MS 10000
+
 /* Relaxed commits of this age are synced by the next commit_tick. */
 #define COMMIT_RELAXED_MS 20
 
@@ -60,6 +63,8 @@ struct commit_group {
     struct pending_place place;
     struct commit_state state;   /* after it */
     struct commit_list requests;
+    uint32_t request_count;
+    uint64_t log_us;             /* its time in the log */
     bool changed;                /* some batch of it may have written */
     bool has_frame;              /* else it only waits for the groups before it */
     bool relaxed;                /* no request of it wants more */
@@ -118,6 +123,8 @@ struct commit {
     int64_t dirty_since_ms;      /* the first publication not in a begun checkpoint; 0: none */
 
     struct commit_stat counts;   /* what is counted, not what is asked for */
+    struct histogram stages[COMMIT_STAGES];
+    int64_t stages_since_ms;     /* their windows began */
 };
 
 static inline void commit_list_append(struct commit_list *list, struct commit_request *request)
@@ -148,6 +155,7 @@ static inline size_t commit_page_size(const struct commit *commit)
 }
 
 int64_t commit_now_ms(void);
+uint64_t commit_now_us(void);
 
 /* One line for the daemon's log. */
 __attribute__((format(printf, 2, 3)))

@@ -40,6 +40,8 @@ static struct commit_group *group_clear(struct commit *commit)
     pending_buffer_clear(&group->buffer);
     group->commit = commit;
     group->requests = (struct commit_list){.first = NULL};
+    group->request_count = 0;
+    group->log_us = 0;
     group->has_frame = false;
     group->relaxed = true;
     group->syncs = false;
@@ -114,6 +116,7 @@ void group_apply(struct commit *commit, struct commit_group *group,
     enum bts_status status = group_try(commit, group, request, logged);
 
     commit_list_append(&group->requests, request);
+    group->request_count++;
     group->relaxed = group->relaxed && request->relaxed;
     request->status = status;
     /* What it saw: this group, if anything in it came before. */
@@ -183,6 +186,7 @@ static void group_write_task(struct worker_task *task)
 {
     struct commit_group *group = (struct commit_group *)task;
     struct commit *commit = group->commit;
+    uint64_t began = commit_now_us();
 
     /* relaxed: set on this thread, or while none of our tasks runs */
     if (atomic_load_explicit(&commit->log_failed, memory_order_relaxed)) {
@@ -196,6 +200,7 @@ static void group_write_task(struct worker_task *task)
                                      : pending_log_sync(&commit->log, &group->error);
     if (group->status != BTS_OK)
         atomic_store_explicit(&commit->log_failed, true, memory_order_relaxed);
+    group->log_us = commit_now_us() - began;
 }
 
 /*
@@ -292,9 +297,14 @@ void group_publish(struct commit *commit, struct commit_group *group)
 void group_answer(struct commit *commit, struct commit_group *group)
 {
     struct commit_request *request;
+    uint64_t now = commit_now_us();
 
-    while ((request = commit_list_take(&group->requests)) != NULL)
+    if (group->has_frame || group->syncs)
+        histogram_add(&commit->stages[COMMIT_STAGE_LOG], group->log_us, 1);
+    while ((request = commit_list_take(&group->requests)) != NULL) {
+        histogram_add(&commit->stages[COMMIT_STAGE_TOTAL], now - request->taken_us, 1);
         commit_list_append(&commit->done, request);
+    }
 }
 
 static void group_take_written(struct commit *commit)
@@ -371,6 +381,7 @@ static bool group_reserve(struct commit *commit, size_t body_max, enum bts_statu
 /* Takes from `waiting` what fits, and applies it. */
 static void group_fill(struct commit *commit, struct commit_group *group, size_t body_max)
 {
+    uint64_t now = commit_now_us();
     size_t taken = 0;
 
     while (commit->waiting.first != NULL && group->status == BTS_OK &&
@@ -379,6 +390,8 @@ static void group_fill(struct commit *commit, struct commit_group *group, size_t
         if (need > body_max - taken)
             return;
         taken += need;
+        histogram_add(&commit->stages[COMMIT_STAGE_WAIT], now - commit->waiting.first->taken_us,
+                      1);
         group_apply(commit, group, commit_list_take(&commit->waiting), true);
     }
 }
@@ -387,9 +400,11 @@ static void group_fill(struct commit *commit, struct commit_group *group, size_t
 static bool group_form(struct commit *commit)
 {
     size_t body_max = group_estimate(commit);
+    uint64_t began = commit_now_us();
     struct bts_error error;
     enum bts_status status;
     struct commit_group *group;
+    bool changed;
 
     if (!group_reserve(commit, body_max, &status, &error))
         return false;
@@ -401,11 +416,13 @@ static bool group_form(struct commit *commit)
     } else {
         group_fill(commit, group, body_max);
     }
-    if (group_end(commit, group)) {
+    changed = group_end(commit, group);
+    histogram_add(&commit->stages[COMMIT_STAGE_APPLY], commit_now_us() - began, 1);
+    histogram_add(&commit->stages[COMMIT_STAGE_GROUP], group->request_count, 1);
+    if (changed)
         group_log(commit, group);
-        return true;
-    }
-    group_log_nothing(commit, group);
+    else
+        group_log_nothing(commit, group);
     return true;
 }
 

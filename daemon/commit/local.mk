@@ -7,6 +7,7 @@ daemon_commit_libcommit_a_SOURCES = \
 	daemon/commit/commit_private.h \
 	daemon/commit/create.c \
 	daemon/commit/group.c \
+	daemon/commit/histogram.c daemon/commit/histogram.h \
 	daemon/commit/large.c \
 	daemon/commit/pending_log.c daemon/commit/pending_log.h \
 	daemon/commit/pending_scan.c \

@@ -124,6 +124,55 @@ static void info_stats(struct server *server, struct resp_buffer *text)
     info_line(text, "log_syncs:%" PRIu64, stat.syncs);
 }
 
+static void info_stage(struct resp_buffer *text, const char *name,
+                       struct histogram_summary summary)
+{
+    info_line(text, "%s:p50=%" PRIu32 ",p99=%" PRIu32 ",max=%" PRIu32 ",count=%" PRIu64, name,
+              summary.p50, summary.p99, summary.largest, summary.count);
+}
+
+/* The bytes that the reader with the oldest snapshot retains. */
+static uint64_t info_retained(const struct server *server)
+{
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < server->readers.count; i++) {
+        struct reader_snapshots snapshots = readers_snapshots(&server->readers.entries[i]);
+        uint64_t retained =
+            snapshots.oldest != 0 ? commit_retained_bytes(server->commit, snapshots.oldest) : 0;
+        most = retained > most ? retained : most;
+    }
+    return most;
+}
+
+/* The way of a commit: what stands where, and how long each stage took of late. */
+static void info_pipeline(struct server *server, struct resp_buffer *text)
+{
+    static const char *const names[COMMIT_STAGES] = {
+        [COMMIT_STAGE_WAIT] = "stage_wait_us",   [COMMIT_STAGE_APPLY] = "stage_apply_us",
+        [COMMIT_STAGE_LOG] = "stage_log_us",     [COMMIT_STAGE_TOTAL] = "stage_total_us",
+        [COMMIT_STAGE_GROUP] = "group_requests",
+    };
+    struct commit_stat stat = commit_stat(server->commit);
+
+    info_line(text, "batches:%" PRIu64, stat.batches);
+    info_line(text, "groups:%" PRIu64, stat.groups);
+    info_line(text, "syncs:%" PRIu64, stat.syncs);
+    for (unsigned i = 0; i < COMMIT_STAGES; i++) {
+        info_stage(text, names[i], commit_stage_summary(server->commit, (enum commit_stage)i));
+    }
+    info_line(text, "latest_txnid:%" PRIu64, stat.latest);
+    info_line(text, "durable_txnid:%" PRIu64, stat.durable);
+    info_line(text, "log_used_bytes:%" PRIu64, stat.log_bytes);
+    info_line(text, "log_limit_bytes:%" PRIu64, commit_log_limit(server->commit));
+    info_line(text, "checkpoint_permille:%d", commit_checkpoint_progress(server->commit));
+    info_line(text, "pages:%" PRIu64, stat.space.page_count);
+    info_line(text, "pages_live:%" PRIu64, stat.space.live);
+    info_line(text, "pages_free:%" PRIu64, stat.space.free);
+    info_line(text, "pages_limbo:%" PRIu64, stat.space.limbo);
+    info_line(text, "retained_bytes_max:%" PRIu64, info_retained(server));
+}
+
 static void info_replication(struct server *server, struct resp_buffer *text)
 {
     (void)server;
@@ -171,6 +220,7 @@ static const struct {
     {"memory", "# Memory", info_memory},
     {"persistence", "# Persistence", info_persistence},
     {"stats", "# Stats", info_stats},
+    {"pipeline", "# Pipeline", info_pipeline},
     {"replication", "# Replication", info_replication},
     {"cpu", "# CPU", info_cpu},
     {"keyspace", "# Keyspace", info_keyspace},

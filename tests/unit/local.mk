@@ -173,6 +173,9 @@ tests_unit_test_recover_LDADD = $(commit_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_recover_reads
 tests_unit_test_recover_reads_SOURCES = tests/unit/test_recover_reads.c $(engine_fixture_sources)
 tests_unit_test_recover_reads_LDADD = $(commit_libs) $(CHECK_LIBS)
+unit_programs += tests/unit/test_histogram
+tests_unit_test_histogram_LDADD = $(commit_libs) $(CHECK_LIBS)
+
 unit_programs += tests/unit/test_publish
 tests_unit_test_publish_LDADD = $(commit_libs) $(CHECK_LIBS)
 
