@@ -195,9 +195,12 @@ bool nursery_take_back(struct space *space, pgno_t pgno)
 {
     uint16_t place = *nursery_place(space, pgno);
     uint64_t bit = UINT64_C(1) << pgno % NURSERY_CHUNK;
-    struct nursery_chunk *chunk = &space->nursery.chunks[place - 1];
+    struct nursery_chunk *chunk;
 
-    if (place == 0 || (chunk->owned & bit) == 0)
+    if (place == 0)
+        return false;
+    chunk = &space->nursery.chunks[place - 1];
+    if ((chunk->owned & bit) == 0)
         return false;
     assert((chunk->free & bit) == 0);
     chunk->free |= bit;
