@@ -62,7 +62,7 @@ static pgno_t claim(void)
 {
     pgno_t pgno;
 
-    ck_assert_int_eq(space_claim(space, &pgno, NULL), BTS_OK);
+    ck_assert_int_eq(space_claim(space, 0, &pgno, NULL), BTS_OK);
     return pgno;
 }
 
@@ -182,13 +182,13 @@ static bool uses_holes(pgno_t length, pgno_t stretches, pgno_t page_count)
 
 START_TEST(short_stretches_are_used_only_when_much_is_free)
 {
-    ck_assert(uses_holes(1, 260, 1000));   /* more than a quarter: any */
-    ck_assert(!uses_holes(1, 250, 1000));  /* a quarter: four and more */
-    ck_assert(!uses_holes(3, 80, 1000));
-    ck_assert(uses_holes(4, 60, 1000));
-    ck_assert(!uses_holes(4, 31, 1000));   /* an eighth: 32 and more */
-    ck_assert(!uses_holes(31, 4, 1000));
-    ck_assert(uses_holes(32, 1, 1000));
+    ck_assert(uses_holes(1, 126, 1000));  /* more than an eighth: any */
+    ck_assert(!uses_holes(1, 125, 1000)); /* an eighth: four and more */
+    ck_assert(!uses_holes(3, 40, 1000));
+    ck_assert(uses_holes(4, 30, 1000));
+    ck_assert(!uses_holes(4, 15, 1000)); /* a sixteenth: 16 and more */
+    ck_assert(!uses_holes(15, 4, 1000));
+    ck_assert(uses_holes(16, 1, 1000));
 }
 END_TEST
 
