@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #define NATIVE_ABI 1
+#define NATIVE_GIVE_MIN (64u << 10) /* a batch so large is not copied out of the input */
 
 static void native_pair_number(struct call *call, const char *name, uint64_t number)
 {
@@ -141,9 +142,19 @@ static enum bts_status native_commit_build(struct call *call, struct write *writ
     if (call->part_count > 3) {
         return err_set(error, BTS_INVALID, "wrong number of arguments for 'bts.commit' command");
     }
-    enum bts_status status =
-        group_set_batch(write, call->parts[1].data, call->parts[1].size, error);
-    return status == BTS_OK ? reply_plan_add(&write->plan, REPLY_TXNID, 0, error) : status;
+    enum bts_status status = reply_plan_add(&write->plan, REPLY_TXNID, 0, error);
+    const struct bts_bytes *batch = &call->parts[1];
+    char *memory = NULL;
+
+    if (status == BTS_OK && batch->size >= NATIVE_GIVE_MIN) {
+        memory = session_give_input(call->session, &call->parts[call->part_count - 1]);
+    }
+    if (memory != NULL) {
+        group_give_batch(write, memory, batch->data, batch->size);
+    } else if (status == BTS_OK) {
+        status = group_set_batch(write, batch->data, batch->size, error);
+    }
+    return status;
 }
 
 /* ---- looking after --------------------------------------------------------------- */

@@ -97,6 +97,14 @@ enum bts_status group_set_batch(struct write *write, const void *data, size_t si
     return BTS_OK;
 }
 
+void group_give_batch(struct write *write, char *memory, const void *data, size_t size)
+{
+    batch_fini(&write->batch);
+    write->batch = (struct batch){.data = (uint8_t *)memory, .size = size, .room = SIZE_MAX};
+    write->request.batch = data;
+    write->request.size = size;
+}
+
 void group_add(struct group *group, struct write *write, struct session *session)
 {
     struct commit_request *request = &write->request;

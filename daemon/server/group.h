@@ -68,6 +68,9 @@ void group_recycle(struct group *group, struct write *write);
 BTS_MUST_USE enum bts_status group_set_batch(struct write *write, const void *data, size_t size,
                                              struct bts_error *error);
 
+/* The same with bytes that lie in memory of malloc's, which the write then owns. */
+void group_give_batch(struct write *write, char *memory, const void *data, size_t size);
+
 /* Queues a write of `session`.  The engine checks it: what is wrong with it is in its reply. */
 void group_add(struct group *group, struct write *write, struct session *session);
 

@@ -183,6 +183,20 @@ static void session_consume(struct session *session, size_t used)
     }
 }
 
+char *session_give_input(struct session *session, const struct bts_bytes *last_part)
+{
+    const char *end = (const char *)last_part->data + last_part->size + 2; /* \r\n */
+    char *input = session->input;
+
+    if (session->input_at > 0 || end != input + session->input_size) {
+        return NULL;
+    }
+    session->server->sessions.input_bytes -= session->input_room;
+    session->input = NULL; /* session_consume takes off its size */
+    session->input_room = 0;
+    return input;
+}
+
 static bool session_may_run(const struct session *session)
 {
     return !session->dead && !session->closing && !session->server->stopping &&
@@ -245,6 +259,7 @@ static void session_process(struct session *session)
             break;
         }
         session->input_need = 0;
+        session->input_at = at;
         if (session_take_request(session, at, &used) == CALL_WAIT) {
             break;
         }

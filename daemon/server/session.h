@@ -73,6 +73,7 @@ struct session {
     char *input;
     size_t input_size;
     size_t input_room;
+    size_t input_at;   /* of the request at hand */
     size_t input_need; /* bytes the request that lies there will take at least; 0: not known */
 
     struct resp_buffer output;
@@ -136,6 +137,12 @@ void sessions_settle(struct server *server);
 
 /* A write of the session came back from the engine: answers, and recycles it. */
 void session_write_done(struct session *session, struct write *write);
+
+/*
+ * Gives away the input's memory, to be freed by the taker, if the request at hand
+ * is all that lies there; NULL: it is not.
+ */
+char *session_give_input(struct session *session, const struct bts_bytes *last_part);
 
 /* Descriptors that go with the next byte of output; they are closed once sent.  False: others
  * still wait. */

@@ -27,6 +27,7 @@ struct apply {
     uint32_t bucket_id;            /* in use */
     struct bts_bytes bucket_name;  /* of it, for messages; data NULL: chosen by number */
     struct tree *tree;             /* of it; NULL: to be opened */
+    struct tree_tail tail;         /* where the last put went, if nothing came since */
 };
 
 typedef enum bts_status apply_handler(struct apply *apply, const struct batch_operation *operation,
@@ -135,9 +136,9 @@ static enum bts_status apply_put(struct apply *apply, const struct batch_operati
         status = apply_read(apply, operation, &result, error);
     }
     if (status == BTS_OK) {
-        status = tree_put(apply->tree, mode, operation->first, operation->first_size,
-                          operation->second, operation->second_size, &replaced, &result.written,
-                          error);
+        status = tree_put_next(apply->tree, &apply->tail, mode, operation->first,
+                               operation->first_size, operation->second, operation->second_size,
+                               &replaced, &result.written, error);
     }
     if (status != BTS_OK || apply->results == NULL ||
         (!returns && mode == TREE_PUT_ALWAYS)) {
@@ -317,7 +318,12 @@ static enum bts_status apply_operations(struct apply *apply, const void *batch, 
 
     batch_reader_init(&reader, batch, size);
     for (; batch_next(&reader, &operation); number++) {
-        enum bts_status status = apply_handlers[operation.type](apply, &operation, error);
+        enum bts_status status;
+
+        if (operation.type != BATCH_PUT) {
+            apply->tail = (struct tree_tail){NULL, PGNO_NONE};
+        }
+        status = apply_handlers[operation.type](apply, &operation, error);
         if (status != BTS_OK) {
             return error == NULL
                        ? status
@@ -334,7 +340,8 @@ enum bts_status apply_batch(struct buckets *buckets, struct pages *pages, enum a
     struct apply apply = {.buckets = buckets,
                           .mode = mode,
                           .results = results,
-                          .bucket_id = BUCKET_DEFAULT_ID};
+                          .bucket_id = BUCKET_DEFAULT_ID,
+                          .tail = {NULL, PGNO_NONE}};
     enum bts_status status = buckets_savepoint(buckets, error);
 
     if (status != BTS_OK) {

@@ -61,9 +61,21 @@ static bool tree_leaf_is_full(struct edit_path *path, const struct edit_entry *e
     return edit_entry_size(entry) > leaf_free_bytes(edit_leaf(path)->page, path->page_size) + 1;
 }
 
-static enum bts_status tree_put_new(struct edit_path *path, const struct edit_entry *entry,
-                                    struct bts_error *error)
+/* Whether the path leads behind the last entry of the tree. */
+static bool tree_path_is_last(const struct edit_path *path)
 {
+    for (unsigned at = 0; at < path->depth; at++) {
+        if (path->step[at].index != path->step[at].page->n) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum bts_status tree_put_new(struct edit_path *path, const struct edit_entry *entry,
+                                    struct tree_tail *tail, struct bts_error *error)
+{
+    bool is_last = tree_path_is_last(path);
     struct page_header *leaf;
     enum bts_status status;
 
@@ -71,10 +83,16 @@ static enum bts_status tree_put_new(struct edit_path *path, const struct edit_en
         return split_insert(path, entry, error); /* it need not be copied, maybe */
     }
     status = edit_own(path, path->depth - 1, &leaf, error);
-    if (status != BTS_OK || edit_insert(leaf, path->page_size, edit_leaf(path)->index, entry)) {
+    if (status != BTS_OK) {
         return status;
     }
-    return split_insert(path, entry, error);
+    if (!edit_insert(leaf, path->page_size, edit_leaf(path)->index, entry)) {
+        return split_insert(path, entry, error);
+    }
+    if (is_last) {
+        *tail = (struct tree_tail){path->tree, leaf->pgno};
+    }
+    return BTS_OK;
 }
 
 static enum bts_status tree_put_over(struct edit_path *path, const struct edit_entry *entry,
@@ -107,39 +125,91 @@ static bool tree_mode_allows(enum tree_put_mode mode, bool found)
     return mode == TREE_PUT_ALWAYS || (mode == TREE_PUT_IF_PRESENT) == found;
 }
 
-enum bts_status tree_put(struct tree *tree, enum tree_put_mode mode, const void *key,
-                         size_t key_size, const void *value, size_t value_size, bool *replaced,
-                         bool *written, struct bts_error *error)
+/* Puts the entry behind the tail if it belongs and fits there; *done: it did. */
+static enum bts_status tree_put_behind(struct tree *tree, const struct tree_tail *tail,
+                                       const struct edit_entry *entry, bool *done,
+                                       struct bts_error *error)
 {
-    struct edit_entry entry = {
-        .key = key, .key_size = key_size, .value = value, .value_size = value_size};
+    size_t page_size = pages_page_size(tree->pages);
+    struct page_header *leaf;
+    enum bts_status status = pages_edit(tree->pages, tail->leaf, 0, &leaf, error);
+    unsigned count;
+
+    *done = false;
+    if (status != BTS_OK) {
+        return status;
+    }
+    count = leaf_count(leaf);
+    if (count == 0 || leaf_order(leaf, count - 1, entry->key, entry->key_size) >= 0) {
+        return BTS_OK;
+    }
+    *done = edit_insert(leaf, page_size, count, entry);
+    tree->record.entry_count += *done;
+    return BTS_OK;
+}
+
+static enum bts_status tree_put_searching(struct tree *tree, struct tree_tail *tail,
+                                          enum tree_put_mode mode, struct edit_entry *entry,
+                                          bool *replaced, bool *written, struct bts_error *error)
+{
     struct edit_path path;
     enum bts_status status = BTS_OK;
     bool found = false;
 
-    assert(key_size >= 1 && key_size <= page_key_max(pages_page_size(tree->pages)));
-    assert(value_size <= VALUE_SIZE_MAX);
-    *replaced = false;
-    *written = false;
+    *tail = (struct tree_tail){NULL, PGNO_NONE};
     if (tree->record.depth > 0) {
-        status = edit_descend(&path, tree, key, key_size, &found, error);
+        status = edit_descend(&path, tree, entry->key, entry->key_size, &found, error);
     }
     if (status != BTS_OK || !tree_mode_allows(mode, found)) {
         return status;
     }
-    status = tree_store_value(tree, &entry, error);
+    status = tree_store_value(tree, entry, error);
     if (status != BTS_OK) {
         return status;
     }
     if (tree->record.depth == 0) {
-        status = tree_put_first(tree, &entry, error);
+        status = tree_put_first(tree, entry, error);
     } else {
-        status = found ? tree_put_over(&path, &entry, error) : tree_put_new(&path, &entry, error);
+        status = found ? tree_put_over(&path, entry, error)
+                       : tree_put_new(&path, entry, tail, error);
     }
     tree->record.entry_count += !found;
     *replaced = found;
     *written = status == BTS_OK;
     return status;
+}
+
+enum bts_status tree_put_next(struct tree *tree, struct tree_tail *tail, enum tree_put_mode mode,
+                              const void *key, size_t key_size, const void *value,
+                              size_t value_size, bool *replaced, bool *written,
+                              struct bts_error *error)
+{
+    struct edit_entry entry = {
+        .key = key, .key_size = key_size, .value = value, .value_size = value_size};
+
+    assert(key_size >= 1 && key_size <= page_key_max(pages_page_size(tree->pages)));
+    assert(value_size <= VALUE_SIZE_MAX);
+    *replaced = false;
+    *written = false;
+    if (tail->tree == tree && mode != TREE_PUT_IF_PRESENT &&
+        leaf_value_fits(pages_page_size(tree->pages), key_size, value_size)) {
+        enum bts_status status = tree_put_behind(tree, tail, &entry, written, error);
+
+        if (status != BTS_OK || *written) {
+            return status;
+        }
+    }
+    return tree_put_searching(tree, tail, mode, &entry, replaced, written, error);
+}
+
+enum bts_status tree_put(struct tree *tree, enum tree_put_mode mode, const void *key,
+                         size_t key_size, const void *value, size_t value_size, bool *replaced,
+                         bool *written, struct bts_error *error)
+{
+    struct tree_tail tail = {NULL, PGNO_NONE};
+
+    return tree_put_next(tree, &tail, mode, key, key_size, value, value_size, replaced, written,
+                         error);
 }
 
 /* ---- delete --------------------------------------------------------------- */

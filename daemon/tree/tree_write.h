@@ -46,6 +46,22 @@ BTS_MUST_USE enum bts_status tree_put(struct tree *tree, enum tree_put_mode mode
                                       size_t key_size, const void *value, size_t value_size,
                                       bool *replaced, bool *written, struct bts_error *error);
 
+/*
+ * The leaf behind whose entries, the last of the tree, a put went.  Zero it to
+ * start, and whenever anything but tree_put_next may have changed a tree since.
+ */
+struct tree_tail {
+    const struct tree *tree;
+    pgno_t leaf;
+};
+
+/* tree_put, which need not search when the key is behind all others, as the last one was. */
+BTS_MUST_USE enum bts_status tree_put_next(struct tree *tree, struct tree_tail *tail,
+                                           enum tree_put_mode mode, const void *key,
+                                           size_t key_size, const void *value, size_t value_size,
+                                           bool *replaced, bool *written,
+                                           struct bts_error *error);
+
 /* Deletes one key; *found: it was there. */
 BTS_MUST_USE enum bts_status tree_delete(struct tree *tree, const void *key, size_t key_size,
                                          bool *found, struct bts_error *error);

@@ -145,6 +145,51 @@ START_TEST(operations_see_those_before_them_and_results_come_in_order)
 }
 END_TEST
 
+/* Ascending puts go behind the last leaf without a search, unless something came between. */
+START_TEST(ascending_puts_among_others_end_where_they_belong)
+{
+    char key[32];
+    char value[120];
+
+    start();
+    add(BATCH_BUCKET_CREATE, 0, "other", "");
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(key, sizeof(key), "key:%06u", 2 * i);
+        snprintf(value, sizeof(value), "%0*u", (int)(1 + i % 100), i);
+        add(BATCH_PUT, i % 5 == 0 ? BATCH_IF_ABSENT : 0, key, value);
+        if (i % 7 == 0)
+            add(BATCH_PUT, 0, key, value); /* over the last */
+        if (i % 11 == 0)
+            add(BATCH_DELETE, 0, key, "");
+        if (i % 500 == 250) { /* the last leaf goes, and others */
+            snprintf(key, sizeof(key), "key:%06u", 2 * (i - 200));
+            add(BATCH_DELETE_RANGE, BATCH_OPEN_TO, key, "");
+        }
+        if (i % 13 == 0) {
+            snprintf(key, sizeof(key), "key:%06u", i | 1);
+            add(BATCH_PUT, 0, key, "between");
+        }
+        if (i % 17 == 0) {
+            add(BATCH_USE, 0, "other", "");
+            snprintf(key, sizeof(key), "key:%06u", i);
+            add(BATCH_PUT, 0, key, "other");
+            add(BATCH_USE, 0, "default", "");
+        }
+    }
+    ASSERT_APPLIES();
+    add(BATCH_GET, 0, "key:000002", "");
+    add(BATCH_GET, 0, "key:000000", "");
+    add(BATCH_GET, 0, "key:005998", "");
+    add(BATCH_GET, 0, "key:000027", "");
+    ASSERT_APPLIES();
+    assert_bytes(results.count - 4, "01");
+    ck_assert_int_eq(results.entries[results.count - 3].type, APPLY_ABSENT);
+    ck_assert_int_eq(results.entries[results.count - 2].type, APPLY_BYTES);
+    assert_bytes(results.count - 1, "between");
+    finish();
+}
+END_TEST
+
 START_TEST(a_put_with_a_mode_says_whether_it_was_written)
 {
     start();
@@ -408,6 +453,7 @@ int main(void)
 {
     return UNIT_RUN("apply", an_empty_batch_applies,
                     operations_see_those_before_them_and_results_come_in_order,
+                    ascending_puts_among_others_end_where_they_belong,
                     a_put_with_a_mode_says_whether_it_was_written,
                     an_old_value_of_a_mebibyte_is_returned_whole,
                     a_range_is_deleted_with_either_end_open,
