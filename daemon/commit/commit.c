@@ -27,6 +27,8 @@
 #define COMMIT_LOG_SIZE (64u << 20)
 #define COMMIT_CHECKPOINT_AGE_MS 30000u
 #define COMMIT_FINISH_TRIES 1000u
+/* Shorter runs of free pages are not worth a hole: the file falls to pieces. */
+#define COMMIT_HOLE_MIN (16u << 10)
 
 _Static_assert(COMMIT_LOG_SIZE_MIN == PENDING_LOG_SEGMENTS_MIN * COMMIT_SEGMENT_SIZE,
                "the least log has the least segments");
@@ -479,23 +481,49 @@ static enum bts_status commit_finish(struct commit *commit, struct bts_error *er
     return commit_failed(commit, error);
 }
 
+/* Gives the disk behind long runs of free pages back; pages_create asks for it again. */
+static enum bts_status commit_punch(const struct commit *commit, struct bts_error *error)
+{
+    const struct meta *meta = &commit->checkpoint.meta;
+    uint64_t page_size = meta->page_size;
+    pgno_t least = (pgno_t)(COMMIT_HOLE_MIN / page_size);
+    pgno_t count = 0;
+    pgno_t first = 0;
+    enum bts_status status = BTS_OK;
+
+    do {
+        first = space_next_unused(commit->space, first + count, least > 0 ? least : 1, &count);
+        if (first + count > meta->page_count)
+            count = meta->page_count > first ? meta->page_count - first : 0;
+        if (count > 0)
+            status = file_punch(&commit->files.data, first * page_size, count * page_size, error);
+    } while (status == BTS_OK && count > 0);
+    return status;
+}
+
 /*
- * Cuts off what lies behind the last page in use.  Both metas have the lower
- * mark and are durable; a cut that a power cut undoes, or an error refuses,
- * leaves the file longer than it need be, and no more.
+ * Cuts off what lies behind the last page in use, and frees the disk behind
+ * what is not used before it.  Both metas are durable, of this very state, and
+ * have the lower mark; a cut that a power cut undoes, or an error refuses,
+ * leaves the file larger than it need be, and no more.
  */
-static void commit_cut_tail(const struct commit *commit)
+static void commit_give_back(const struct commit *commit)
 {
     const struct meta *meta = &commit->checkpoint.meta;
     struct file_identity identity;
     uint64_t size = (uint64_t)meta->page_count * meta->page_size;
     struct bts_error error;
+    enum bts_status status = BTS_OK;
 
     if (store_files_are_mapped(&commit->files) ||
-        file_identify(&commit->files.data, &identity, NULL) != BTS_OK || identity.size <= size)
+        file_identify(&commit->files.data, &identity, NULL) != BTS_OK)
         return;
-    if (file_truncate(&commit->files.data, size, &error) != BTS_OK)
-        commit_note(commit, "the free end of the file stays: %s", error.text);
+    if (identity.size > size)
+        status = file_truncate(&commit->files.data, size, &error);
+    if (status == BTS_OK)
+        status = commit_punch(commit, &error);
+    if (status != BTS_OK)
+        commit_note(commit, "free pages stay on the disk: %s", error.text);
 }
 
 enum bts_status commit_stop(struct commit *commit, struct bts_error *error)
@@ -508,7 +536,7 @@ enum bts_status commit_stop(struct commit *commit, struct bts_error *error)
         status = schedule_run_clean(commit, error);
     commit->serving = false;
     if (status == BTS_OK)
-        commit_cut_tail(commit);
+        commit_give_back(commit);
     if (status == BTS_OK)
         status = file_unlink(commit->files.system, commit->files.pending_path, error);
     if (status == BTS_OK)

@@ -174,6 +174,32 @@ bool space_claim_from_extent(struct space *space, pgno_t *pgno)
 
 /* ---- the end of the file ------------------------------------------------------------ */
 
+pgno_t space_next_unused(const struct space *space, pgno_t from, pgno_t least, pgno_t *count)
+{
+    pgno_t run = 0;
+
+    for (pgno_t p = from; p < space->page_count; p++) {
+        pgno_t i;
+        const struct space_group *group = space_group_of(space, p, &i);
+
+        if (run == 0 && i % 8 == 0 && group->live[i / 8] == 0xff) {
+            p += 7; /* all of these eight are in use; a group has a multiple of eight */
+            continue;
+        }
+        if (!space_bit_get(group->live, i)) {
+            run++;
+            continue;
+        }
+        if (run >= least) {
+            *count = run;
+            return p - run;
+        }
+        run = 0;
+    }
+    *count = run >= least ? run : 0;
+    return space->page_count - run;
+}
+
 pgno_t space_mark_least(const struct space *space)
 {
     for (uint32_t g = space->group_count; g-- > 0;) {

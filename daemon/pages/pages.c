@@ -92,6 +92,12 @@ enum bts_status pages_create(const struct file *data, struct map *map, struct sp
     if (made == NULL)
         return err_set(error, BTS_NO_MEMORY, "pages: out of memory");
     status = file_identify(data, &identity, error);
+    /* Holes that a clean stop made have room again before anything is written there; without
+     * space a write there is refused, if it comes to one. */
+    if (status == BTS_OK) {
+        status = file_grow(data, 0, identity.size, error);
+        status = status == BTS_NO_SPACE ? BTS_OK : status;
+    }
     if (status != BTS_OK) {
         free(made);
         return status;

@@ -115,6 +115,12 @@ pgno_t space_page_count(const struct space *space);
 /* The lowest mark that the newest published state can do with: no page from it on is live. */
 pgno_t space_mark_least(const struct space *space);
 
+/*
+ * The next run of at least `least` pages from `from` on, below the mark, that the
+ * newest published state does not use; *count: how many, 0: there is none.
+ */
+pgno_t space_next_unused(const struct space *space, pgno_t from, pgno_t least, pgno_t *count);
+
 /* ---- checkpoint ----------------------------------------------------------------------- */
 
 /*
