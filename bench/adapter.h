@@ -55,10 +55,11 @@ struct adapter {
     const char *data_file; /* the file in its folder whose size counts; NULL: none does */
 
     /*
-     * Starts the process that serves the store in `folder`, and ends it
-     * cleanly.  NULL for a store that needs none.
+     * Starts the process that serves the store in `folder`, which may be told
+     * that it is only filled meanwhile, and ends it cleanly.  NULL for a store
+     * that needs none.
      */
-    pid_t (*serve)(const char *folder);
+    pid_t (*serve)(const char *folder, enum peer_use use);
     void (*stop)(pid_t server, const char *folder);
 
     struct peer *(*open)(const char *folder, enum peer_use use);

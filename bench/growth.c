@@ -98,10 +98,12 @@ static void make_store(struct worker *worker, struct store *store, const char *n
 
     store_folder_name(worker->adapter, name, store->folder);
     store_folder_make(store->folder);
-    store->server = worker->adapter->serve(store->folder);
     bench.dataset.count = count;
     store->dataset = bench.dataset;
+    store->server = worker->adapter->serve(store->folder, PEER_FILL);
     harness_once(worker->adapter, store->folder, PEER_FILL, fill, NULL);
+    worker->adapter->stop(store->server, store->folder);
+    store->server = worker->adapter->serve(store->folder, PEER_COMMIT);
     bench.dataset = stage;
 }
 

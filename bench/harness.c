@@ -198,7 +198,7 @@ static void team_start(struct team *team)
 
     if (team->workload->makes_store) {
         store_folder_make(team->folder);
-        team->server = adapter->serve != NULL ? adapter->serve(team->folder) : 0;
+        team->server = adapter->serve != NULL ? adapter->serve(team->folder, team->workload->use) : 0;
     } else {
         team->server = bench_server(adapter);
     }

@@ -37,7 +37,7 @@ static void prepare(struct worker *worker)
 
     store_folder_name(worker->adapter, "replay", replay->folder);
     store_folder_make(replay->folder);
-    replay->server = worker->adapter->serve(replay->folder);
+    replay->server = worker->adapter->serve(replay->folder, PEER_COMMIT);
     harness_once(worker->adapter, replay->folder, PEER_FILL, stage_put_all, NULL);
     replay->probes =
         probes_create(&bench.dataset, PROBE_UNIFORM, TRANSACTION_PUTS * TRANSACTIONS, 1);
@@ -80,7 +80,7 @@ static void run(struct worker *worker)
     fill_log(worker);
     kill_server(replay);
     worker->result->start_ns = bench_now_ns();
-    replay->server = worker->adapter->serve(replay->folder);
+    replay->server = worker->adapter->serve(replay->folder, PEER_COMMIT);
     worker->result->end_ns = bench_now_ns();
     peer = worker->adapter->open(replay->folder, PEER_READ);
     worker->result->operations = worker->adapter->replayed(peer);

@@ -81,9 +81,9 @@ static void check_all(struct worker *worker)
     }
 }
 
-static pid_t serve(const struct adapter *adapter, const char *folder)
+static pid_t serve(const struct adapter *adapter, const char *folder, enum peer_use use)
 {
-    return adapter->serve != NULL ? adapter->serve(folder) : 0;
+    return adapter->serve != NULL ? adapter->serve(folder, use) : 0;
 }
 
 /* Loads a new store and closes it; returns the size of its file in MB, or 0. */
@@ -94,7 +94,7 @@ static double load_one(const struct adapter *adapter)
 
     store_folder_name(adapter, LOADED_STORE, folder);
     store_folder_make(folder);
-    server = serve(adapter, folder);
+    server = serve(adapter, folder, PEER_FILL);
     harness_once(adapter, folder, PEER_FILL, stage_put_all, NULL);
     if (server > 0) {
         adapter->stop(server, folder);
@@ -149,7 +149,7 @@ void stage_open(void)
             if (group != NULL) {
                 store_folder_forget(folder);
             }
-            bench.servers[i] = serve(adapter, folder);
+            bench.servers[i] = serve(adapter, folder, PEER_READ);
             harness_once(adapter, folder, PEER_READ, check_all, NULL);
         }
     }

@@ -25,6 +25,8 @@
 #define STORE_FILE "bench.bts"
 #define LOOKUPS_MAX 64
 #define LOAD_IN_FLIGHT 4
+#define LARGE_FILL_ENTRIES 2000000
+#define LARGE_FILL_OPTION "--log-size=4G" /* fewer checkpoints, which write most pages anew */
 #define INFO_REPLAYED "replayed_operations:"
 #define WAIT_MS 60000
 
@@ -87,8 +89,9 @@ static void wait_until_served(pid_t server, const char *path)
     bts_store_close(store);
 }
 
-static pid_t btstore_serve(const char *folder)
+static pid_t btstore_serve(const char *folder, enum peer_use use)
 {
+    bool is_large = use == PEER_FILL && bench.dataset.count > LARGE_FILL_ENTRIES;
     char path[4096];
     pid_t server = fork();
 
@@ -96,7 +99,8 @@ static pid_t btstore_serve(const char *folder)
     if (server == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         log_to(folder);
-        execl(bench.daemon, "btstored", "--foreground", path, (char *)NULL);
+        execl(bench.daemon, "btstored", "--foreground", is_large ? LARGE_FILL_OPTION : path,
+              is_large ? path : NULL, (char *)NULL);
         bench_fail("%s: cannot be run", bench.daemon);
     }
     if (server < 0) {
@@ -335,7 +339,8 @@ const struct adapter adapter_btstore = {
 #endif
     .lacks = PEER_BIT(PEER_RELAXED),
     .version = btstore_version,
-    .settings = "no settings; loads keep 4 transactions on their way",
+    .settings = "no settings; loads keep 4 transactions on their way; fills of more than 2M "
+                "entries: --log-size=4G",
     .data_file = STORE_FILE,
     .serve = btstore_serve,
     .stop = btstore_stop,

@@ -98,11 +98,12 @@ static bool answers(const char *path)
     return is_ready;
 }
 
-static pid_t redis_serve(const char *folder)
+static pid_t redis_serve(const char *folder, enum peer_use use)
 {
     char path[PATH_BYTES];
     pid_t server;
 
+    (void)use; /* redis_open sets what differs */
     socket_path(folder, path);
     unlink(path);
     server = fork();
