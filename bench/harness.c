@@ -198,7 +198,9 @@ static void team_start(struct team *team)
 
     if (team->workload->makes_store) {
         store_folder_make(team->folder);
-        team->server = adapter->serve != NULL ? adapter->serve(team->folder, team->workload->use) : 0;
+        if (adapter->serve != NULL) {
+            team->server = adapter->serve(team->folder, team->workload->use);
+        }
     } else {
         team->server = bench_server(adapter);
     }

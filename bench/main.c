@@ -12,7 +12,7 @@
  *   --keys SET       random (default), prefix or url; a plan has its own
  *   --stores NAMES   in one word, default "btstore lmdb"; a plan: all
  *   --rounds N       default 5
- *   --round-ms N     about a second is best; default 500, a plan's 800
+ *   --round-ms N     about a second is best; default 500, a plan's 700
  *   --minutes N      nothing is begun after that; default 23
  *   --dir FOLDER     where the stores lie (default: the current one); it must
  *                    be a real disk for durable figures
@@ -226,7 +226,7 @@ static void read_settings(bool has_plan)
     bench.folder = setting("BENCH_DIR", ".");
     bench.daemon = setting("BENCH_DAEMON", BENCH_BTSTORED);
     bench.rounds = (unsigned)number("BENCH_ROUNDS", 5);
-    bench.round_ms = (unsigned)number("BENCH_ROUND_MS", has_plan ? 800 : 500);
+    bench.round_ms = (unsigned)number("BENCH_ROUND_MS", has_plan ? 700 : 500);
     bench.deadline_ns = bench_now_ns() + number("BENCH_MINUTES", 23) * 60000000000u;
     if (bench.rounds > ROUNDS_MAX) {
         bench_fail("at most %d rounds", ROUNDS_MAX);
