@@ -287,23 +287,38 @@ static enum bts_status grow_by_writing(const struct file *file, uint64_t from, u
     return status;
 }
 
-enum bts_status file_grow(const struct file *file, uint64_t from, uint64_t size,
-                          struct bts_error *error)
+static int file_allocate(const struct file *file, uint64_t from, uint64_t size)
 {
     const struct file_system *fs = file->system;
     int interrupts = 0;
     int result;
 
-    if (from >= size)
-        return BTS_OK;
     do
         result = fs->ops->fallocate(fs->context, file->fd, 0, (off_t)from, (off_t)(size - from));
     while (result == -EINTR && ++interrupts < FILE_INTERRUPTS_MAX);
+    return result;
+}
+
+enum bts_status file_grow(const struct file *file, uint64_t from, uint64_t size,
+                          struct bts_error *error)
+{
+    int result;
+
+    if (from >= size)
+        return BTS_OK;
+    result = file_allocate(file, from, size);
     if (result == -EOPNOTSUPP || result == -ENOSYS)
         return grow_by_writing(file, from, size, error);
-    if (result < 0)
-        return file_error(file->path, "grow", result, error);
-    return BTS_OK;
+    return result < 0 ? file_error(file->path, "grow", result, error) : BTS_OK;
+}
+
+enum bts_status file_reserve(const struct file *file, uint64_t size, struct bts_error *error)
+{
+    int result = size > 0 ? file_allocate(file, 0, size) : 0;
+
+    if (result == -EOPNOTSUPP || result == -ENOSYS)
+        return BTS_OK; /* never by writing: what is there must stay */
+    return result < 0 ? file_error(file->path, "reserve", result, error) : BTS_OK;
 }
 
 enum bts_status file_truncate(const struct file *file, uint64_t size, struct bts_error *error)

@@ -95,7 +95,7 @@ enum bts_status pages_create(const struct file *data, struct map *map, struct sp
     /* Holes that a clean stop made have room again before anything is written there; without
      * space a write there is refused, if it comes to one. */
     if (status == BTS_OK) {
-        status = file_grow(data, 0, identity.size, error);
+        status = file_reserve(data, identity.size, error);
         status = status == BTS_NO_SPACE ? BTS_OK : status;
     }
     if (status != BTS_OK) {

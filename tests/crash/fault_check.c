@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "commit/commit_private.h"
 #include "fault_batch.h"
+#include "format/locks.h"
 #include "format/space_map.h"
 #include "read/snapshot.h"
 #include "read/tree_check.h"
@@ -113,12 +114,15 @@ static bool reader_attach(struct story *story, struct story_reader *reader, unsi
     char path[150];
     struct snapshot_root root;
     struct bts_error error;
+    struct flock lock = {.l_type = F_RDLCK, .l_start = (off_t)LOCK_READERS, .l_len = 1};
     int fd;
 
     snprintf(path, sizeof(path), "%s/%s", story->directory, FAULTS_STORE);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return story_wrong(story, "a reader: %s: %s", path, strerror(errno));
+    if (fcntl(fd, F_OFD_SETLK, &lock) != 0) /* as every descriptor of a reader has one */
+        return story_wrong(story, "a reader's lock: %s", strerror(errno));
     if (map_open(fd, PAGE_SIZE_DEFAULT, STORY_MAP_SPAN, &reader->page_count, &reader->map,
                  &error) != BTS_OK)
         return story_wrong(story, "a reader: %.200s", error.text);
