@@ -39,6 +39,7 @@ struct peer {
     unsigned oldest; /* place of the oldest of `in_flight` tickets, which lie in a ring */
     unsigned in_flight;
     bool is_loading;
+    enum bts_durability durability;
 };
 
 static void must(enum bts_status status, const struct bts_error *error)
@@ -129,8 +130,9 @@ static struct peer *btstore_open(const char *folder, enum peer_use use)
     struct bts_error error;
     char path[4096];
 
-    *peer = (struct peer){.is_loading = use == PEER_LOAD || use == PEER_LOAD_SORTED ||
-                                      use == PEER_FILL};
+    *peer = (struct peer){.durability = use == PEER_RELAXED ? BTS_RELAXED : BTS_DURABLE,
+                          .is_loading = use == PEER_LOAD || use == PEER_LOAD_SORTED ||
+                                        use == PEER_FILL};
     store_path(folder, path, sizeof(path));
     must(bts_store_open(path, &options, &peer->store, &error), &error);
     must(bts_batch_create(&peer->batch, &error), &error);
@@ -248,6 +250,7 @@ static void fill_batch(struct peer *peer, const struct pair *pairs, size_t count
     struct bts_error error;
 
     bts_batch_clear(peer->batch);
+    bts_batch_set_durability(peer->batch, peer->durability);
     for (size_t i = 0; i < count; i++) {
         must(bts_batch_put(peer->batch, pairs[i].key.data, pairs[i].key.size, pairs[i].value.data,
                            pairs[i].value.size, &error), &error);
@@ -337,10 +340,9 @@ const struct adapter adapter_btstore_unverified = {
 const struct adapter adapter_btstore = {
     .name = "btstore",
 #endif
-    .lacks = PEER_BIT(PEER_RELAXED),
     .version = btstore_version,
-    .settings = "no settings; loads keep 4 transactions on their way; fills of more than 2M "
-                "entries: --log-size=4G",
+    .settings = "no settings; relaxed: BTS_RELAXED; loads keep 4 transactions on their way; "
+                "fills of more than 2M entries: --log-size=4G",
     .data_file = STORE_FILE,
     .serve = btstore_serve,
     .stop = btstore_stop,
