@@ -66,12 +66,12 @@ static enum bts_status cursor_stop(struct cursor *cursor, enum bts_status status
     return status;
 }
 
-enum bts_status cursor_run_value(struct cursor *cursor, const struct leaf_entry *entry,
-                                 struct bts_bytes *key, struct bts_bytes *value,
-                                 struct bts_error *error)
+enum bts_status cursor_run_value(struct cursor *cursor, uint32_t index, struct bts_bytes *key,
+                                 struct bts_bytes *value, struct bts_error *error)
 {
+    struct leaf_entry entry = leaf_entry_at(cursor->leaf, index);
     enum bts_status status =
-        tree_value(&cursor->view, cursor->leaf->txnid, entry, value, error);
+        tree_value(&cursor->view, cursor->leaf->txnid, &entry, value, error);
 
     return status == BTS_OK ? BTS_OK : cursor_stop(cursor, status, CURSOR_FAILED, key, value);
 }
@@ -149,6 +149,8 @@ static enum bts_status cursor_descend(struct cursor *cursor, unsigned step, pgno
     if (leaf_count(cursor->leaf) == 0)
         return err_set(error, BTS_DAMAGED, "page %u: a leaf without entries; run btstore check",
                        pgno);
+    if (way == CURSOR_WAY_KEY) /* a binary search is to come: let its misses overlap */
+        page_prefetch_cells(cursor->leaf, page_source_page_size(source));
     cursor_measure(cursor);
     return BTS_OK;
 }
@@ -203,17 +205,30 @@ static enum bts_status cursor_enter_beside(struct cursor *cursor, int direction,
     return BTS_END;
 }
 
-/* Asks for the leaf that a walk in this direction will enter next. */
+/*
+ * Asks for what a walk in this direction will need: the cells of the next leaf,
+ * whose header was asked for when this leaf was the next one, and the header of
+ * the one after it.  So a walk waits for memory once, at its beginning.
+ */
 static void cursor_prefetch_beside(const struct cursor *cursor, int direction)
 {
+    const struct page_source *source = cursor->view.source;
     const struct cursor_step *above;
+    const pgno_t *children;
+    int64_t next, outermost;
 
     if (cursor->view.depth < 2)
         return;
     above = &cursor->path[cursor->view.depth - 2];
-    if (above->index != (direction > 0 ? inner_count(above->page) : 0))
-        page_source_prefetch(cursor->view.source,
-                             inner_children(above->page)[(int64_t)above->index + direction]);
+    children = inner_children(above->page);
+    outermost = direction > 0 ? (int64_t)inner_count(above->page) : 0;
+    next = above->index;
+    if (next == outermost)
+        return;
+    next += direction;
+    page_source_prefetch_cells(source, children[next]);
+    if (next != outermost)
+        page_source_prefetch(source, children[next + direction]);
 }
 
 /* ---- settling ---------------------------------------------------------------- */

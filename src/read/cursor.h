@@ -72,30 +72,32 @@ BTS_MUST_USE enum bts_status cursor_next_far(struct cursor *cursor, struct bts_b
                                              struct bts_bytes *value, struct bts_error *error);
 BTS_MUST_USE enum bts_status cursor_prev_far(struct cursor *cursor, struct bts_bytes *key,
                                              struct bts_bytes *value, struct bts_error *error);
-/* Hands out a value that lies in a run. */
-BTS_MUST_USE enum bts_status cursor_run_value(struct cursor *cursor,
-                                              const struct leaf_entry *entry,
+/* Hands out the value of entry `index` of the leaf, which lies in a run. */
+BTS_MUST_USE enum bts_status cursor_run_value(struct cursor *cursor, uint32_t index,
                                               struct bts_bytes *key, struct bts_bytes *value,
                                               struct bts_error *error);
 
-/* Hands out entry `index` of the leaf. */
+/* Hands out entry `index` of the leaf: field by field, for this is most of a scan. */
 static inline enum bts_status cursor_hand_out(struct cursor *cursor, uint32_t index,
                                               struct bts_bytes *key, struct bts_bytes *value,
                                               struct bts_error *error)
 {
-    struct leaf_entry entry = leaf_entry_at(cursor->leaf, index);
+    const uint8_t *cell = leaf_cell(cursor->leaf, index);
+    uint32_t key_size = leaf_cell_key_size(cell);
+    uint32_t vlen = bytes_load_u16(cell + 2);
 
     cursor->index = index;
     cursor->state = CURSOR_AT_ENTRY;
+    cell += LEAF_CELL_HEADER_SIZE;
     if (key != NULL) {
-        key->data = entry.key;
-        key->size = entry.key_size;
+        key->data = cell;
+        key->size = key_size;
     }
     if (value != NULL) {
-        if (__builtin_expect(entry.is_run, 0))
-            return cursor_run_value(cursor, &entry, key, value, error);
-        value->data = entry.value;
-        value->size = entry.value_size;
+        if (__builtin_expect(vlen == LEAF_VLEN_RUN, 0))
+            return cursor_run_value(cursor, index, key, value, error);
+        value->data = cell + key_size;
+        value->size = vlen;
     }
     return BTS_OK;
 }

@@ -36,6 +36,35 @@ static void multi_get_fail(struct bts_lookup *lookup, enum bts_status *first)
     *first = BTS_DAMAGED;
 }
 
+/*
+ * The page that a lane visits next, and its mark; NULL: the lane is over.  Most
+ * pages are known ones of the map, and that case is worth its own few lines.
+ */
+static inline const struct page_header *multi_get_page(const struct tree_view *view,
+                                                       unsigned level,
+                                                       struct multi_get_lane *lane,
+                                                       struct bts_lookup *lookup, uint32_t *mark,
+                                                       enum bts_status *first,
+                                                       struct bts_error *error)
+{
+    const struct page_source *source = view->source;
+    const struct page_header *page = NULL;
+
+    *mark = 0;
+    if (__builtin_expect(source->private_page == NULL, 1))
+        page = page_source_known(source, lane->pgno, page_source_kind(level), lane->born_max,
+                                 mark);
+    if (__builtin_expect(page != NULL, 1))
+        return page;
+    page = page_source_get(source, lane->pgno, level, lane->born_max,
+                           *first == BTS_OK ? error : NULL);
+    if (page == NULL) {
+        lane->over = true;
+        multi_get_fail(lookup, first);
+    }
+    return page;
+}
+
 /* Visits one inner level with every lane and asks for the pages below it. */
 static void multi_get_level(const struct tree_view *view, unsigned level,
                             struct multi_get_lane *lanes, struct bts_lookup *lookups,
@@ -44,23 +73,33 @@ static void multi_get_level(const struct tree_view *view, unsigned level,
     for (unsigned i = 0; i < count; i++) {
         struct multi_get_lane *lane = &lanes[i];
         const struct page_header *page;
-        unsigned index;
+        uint32_t mark;
 
         if (lane->over)
             continue;
-        page = page_source_get(view->source, lane->pgno, level, lane->born_max,
-                               *first == BTS_OK ? error : NULL);
-        if (page == NULL) {
-            lane->over = true;
-            multi_get_fail(&lookups[i], first);
+        page = multi_get_page(view, level, lane, &lookups[i], &mark, first, error);
+        if (page == NULL)
             continue;
-        }
-        index = page_source_search(view->source, lane->pgno, page, lookups[i].key,
-                                   lookups[i].key_size);
-        lane->pgno = inner_children(page)[index];
+        lane->pgno = inner_children(page)[inner_search_even(
+            page, lookups[i].key, lookups[i].key_size, page_mark_is_even(mark))];
         lane->born_max = page->txnid;
         page_source_prefetch(view->source, lane->pgno);
     }
+}
+
+/*
+ * Asks for a cell: two cache lines, and a third where the cells of this leaf
+ * are larger than one line on average.
+ */
+static inline void multi_get_prefetch_cell(const struct page_header *leaf, size_t page_size,
+                                           unsigned index)
+{
+    const uint8_t *cell = leaf_cell(leaf, index);
+
+    __builtin_prefetch(cell);
+    __builtin_prefetch(cell + 64);
+    if (page_size - page_upper(leaf) > (size_t)64 * leaf_count(leaf))
+        __builtin_prefetch(cell + 128);
 }
 
 /* Visits the leaf of every lane and asks for the cell where its key would lie. */
@@ -68,33 +107,28 @@ static void multi_get_leaves(const struct tree_view *view, struct multi_get_lane
                              struct bts_lookup *lookups, unsigned count,
                              enum bts_status *first, struct bts_error *error)
 {
+    size_t page_size = page_source_page_size(view->source);
+
     for (unsigned i = 0; i < count; i++) {
         struct multi_get_lane *lane = &lanes[i];
+        uint32_t mark;
 
         if (lane->over)
             continue;
-        lane->leaf = page_source_get(view->source, lane->pgno, 0, lane->born_max,
-                                     *first == BTS_OK ? error : NULL);
-        if (lane->leaf == NULL) {
-            lane->over = true;
-            multi_get_fail(&lookups[i], first);
+        lane->leaf = multi_get_page(view, 0, lane, &lookups[i], &mark, first, error);
+        if (lane->leaf == NULL)
             continue;
-        }
         lane->candidate = leaf_candidate(lane->leaf, lookups[i].key, lookups[i].key_size);
         lane->over = lane->candidate < 0;
-        if (!lane->over) {
-            const uint8_t *cell = leaf_cell(lane->leaf, (unsigned)lane->candidate);
-
-            __builtin_prefetch(cell);
-            __builtin_prefetch(cell + 64);
-        }
+        if (!lane->over)
+            multi_get_prefetch_cell(lane->leaf, page_size, (unsigned)lane->candidate);
     }
 }
 
 /* Looks one key up in its leaf, the candidate first. */
-static enum bts_status multi_get_find(const struct tree_view *view,
-                                      const struct multi_get_lane *lane,
-                                      struct bts_lookup *lookup, struct bts_error *error)
+static inline enum bts_status multi_get_find(const struct tree_view *view,
+                                             const struct multi_get_lane *lane,
+                                             struct bts_lookup *lookup, struct bts_error *error)
 {
     int index = lane->candidate;
     struct leaf_entry entry;
@@ -104,7 +138,11 @@ static enum bts_status multi_get_find(const struct tree_view *view,
     if (index < 0)
         return BTS_NOT_FOUND;
     entry = leaf_entry_at(lane->leaf, (unsigned)index);
-    return tree_value(view, lane->leaf->txnid, &entry, &lookup->value, error);
+    if (__builtin_expect(entry.is_run, 0))
+        return tree_value(view, lane->leaf->txnid, &entry, &lookup->value, error);
+    lookup->value.data = entry.value;
+    lookup->value.size = entry.value_size;
+    return BTS_OK;
 }
 
 /* Up to MULTI_GET_WIDTH keys in a tree that is not empty. */

@@ -161,6 +161,33 @@ BTS_MUST_USE enum bts_status page_source_check_run_copy(const struct page_header
                                                         uint64_t length, txnid_t born_max,
                                                         struct bts_error *why);
 
+#define PAGE_PREFETCH_LINES 64u /* cache lines of cells asked for at most */
+
+/* Asks the processor for the cells of a leaf; whatever its bytes are, that does no harm. */
+static inline void page_prefetch_cells(const struct page_header *page, size_t page_size)
+{
+    size_t at = page_upper(page) & ~(size_t)63;
+    size_t end = bytes_min(page_size, at + PAGE_PREFETCH_LINES * 64);
+
+    for (; at < end; at += 64) {
+        const uint8_t *line = (const uint8_t *)page + at;
+
+        __builtin_prefetch(line);
+        __asm__ volatile("" : : "r"(line)); /* gcc drops a loop that does nothing else */
+    }
+}
+
+/* The same for a leaf that was not visited yet; its header should be on its way. */
+static inline void page_source_prefetch_cells(const struct page_source *source, pgno_t pgno)
+{
+    /* relaxed, and enough: only a page within the file has a mark */
+    if (pgno < source->page_limit &&
+        atomic_load_explicit(&source->verified[pgno], memory_order_relaxed) != 0)
+        page_prefetch_cells((const struct page_header *)(source->base +
+                                                         ((size_t)pgno << source->page_shift)),
+                            page_source_page_size(source));
+}
+
 /* Asks the processor for a page that will be visited soon: header line, two more, its mark. */
 static inline void page_source_prefetch(const struct page_source *source, pgno_t pgno)
 {

@@ -2,6 +2,8 @@
 /* page_source: pages are checked once, and nothing beyond the file is touched. */
 #include "read/page_source.h"
 
+#include <sys/mman.h>
+
 #include "build_tree.h"
 #include "read/map.h"
 #include "unit.h"
@@ -185,6 +187,25 @@ START_TEST(pages_beyond_the_map_are_not_touched)
     assert_refused(pgno, 0, 10, "beyond the end of the map");
     page_source_prefetch(&build.source, pgno);
     page_source_prefetch(&build.source, UINT32_MAX);
+    page_source_prefetch_cells(&build.source, pgno);
+    page_source_prefetch_cells(&build.source, UINT32_MAX);
+    build_fini(&build);
+}
+END_TEST
+
+START_TEST(a_page_without_a_mark_is_not_touched)
+{
+    pgno_t pgno = one_leaf();
+    struct page_source nowhere = build.source;
+    size_t size = (size_t)build.source.page_limit * PAGE;
+    uint32_t mark;
+
+    nowhere.base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(nowhere.base, MAP_FAILED); /* whoever looks at a page dies */
+    page_source_prefetch_cells(&nowhere, pgno);
+    ck_assert_ptr_null(page_source_known(&nowhere, pgno, page_source_kind(0), 10, &mark));
+    ck_assert_uint_eq(mark, 0);
+    munmap((void *)(uintptr_t)nowhere.base, size);
     build_fini(&build);
 }
 END_TEST
@@ -317,7 +338,8 @@ int main(void)
                     a_page_of_another_type_or_level_is_damage_even_if_it_was_verified,
                     a_page_younger_than_what_led_to_it_is_damage_even_if_it_was_verified,
                     a_misplaced_page_is_damage, pages_beyond_the_store_are_not_touched,
-                    pages_beyond_the_map_are_not_touched, a_run_is_checked_whole_and_once,
+                    pages_beyond_the_map_are_not_touched, a_page_without_a_mark_is_not_touched,
+                    a_run_is_checked_whole_and_once,
                     a_run_of_another_length_or_birth_is_damage, a_leaf_is_no_run,
                     a_run_that_reaches_beyond_the_store_is_not_touched,
                     private_pages_come_first_if_they_are_what_is_expected,

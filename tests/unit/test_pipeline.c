@@ -126,8 +126,10 @@ START_TEST(a_ticket_is_good_for_one_outcome)
 {
     int peer;
     struct bts_store *store = open_store(&peer);
+    uint64_t ticket;
+
     expect(store, 0, BTS_INVALID, 0); /* before the first commit there are none */
-    uint64_t ticket = submit(store, "a");
+    ticket = submit(store, "a");
 
     expect(store, ticket + 1, BTS_INVALID, 0);
     expect(store, 0, BTS_INVALID, 0);
