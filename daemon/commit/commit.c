@@ -28,7 +28,7 @@
 #define COMMIT_CHECKPOINT_AGE_MS 30000u
 #define COMMIT_FINISH_TRIES 1000u
 /* Shorter runs of free pages are not worth a hole: the file falls to pieces. */
-#define COMMIT_HOLE_MIN (16u << 10)
+#define COMMIT_HOLE_MIN (12u << 10)
 
 _Static_assert(COMMIT_LOG_SIZE_MIN == PENDING_LOG_SEGMENTS_MIN * COMMIT_SEGMENT_SIZE,
                "the least log has the least segments");
