@@ -300,17 +300,10 @@ static void plan_rows(const struct stage_plan *stages)
     }
 }
 
-static void run_stage(const struct stage_plan *stage)
+static void run_workloads(const struct stage_plan *stage)
 {
     bool is_memory = store_folder_is_memory();
 
-    choose_data(stage);
-    if (bench_is_late(stage->is_large ? LARGE_STAGE_S : 0)) {
-        printf("SKIP %s keys, %zu entries: no time is left; set --minutes\n",
-               key_set_name(stage->keys), bench.dataset.count);
-        return;
-    }
-    stage_open();
     for (unsigned i = 0; stage->workloads[i] != NULL; i++) {
         const struct workload *workload = stage->workloads[i];
         if (bench_is_late(0)) {
@@ -321,6 +314,17 @@ static void run_stage(const struct stage_plan *stage)
         } else {
             harness_run(workload);
         }
+    }
+}
+
+static void run_stage(const struct stage_plan *stage)
+{
+    choose_data(stage);
+    if (!bench_is_late(stage->is_large ? LARGE_STAGE_S : 0) && stage_open()) {
+        run_workloads(stage);
+    } else {
+        printf("SKIP %s keys, %zu entries: no time is left; set --minutes\n",
+               key_set_name(stage->keys), bench.dataset.count);
     }
     stage_close();
 }

@@ -7,7 +7,6 @@
 #include "report.h"
 #include "store_folder.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,8 @@
 #include <unistd.h>
 
 #define KEYS_AT_ONCE 16
+#define LOOK_US 20000
+#define LOOKS_MAX 1500 /* for a server to end cleanly */
 
 const struct workload stage_load = {
     .name = "size",
@@ -109,8 +110,44 @@ static double load_one(const struct adapter *adapter)
                : 0;
 }
 
-/* Loads all stores at once, as no clock runs; sizes[i] is in shared memory. */
-static void load_side_by_side(double *sizes_mb)
+/* Ends what loads, and the servers that it started, which are of its process group. */
+static void stop_loading(const pid_t *children)
+{
+    for (unsigned i = 0; i < ADAPTERS_MAX; i++) {
+        if (children[i] > 0) {
+            kill(-children[i], SIGTERM);
+            waitpid(children[i], NULL, 0);
+        }
+        for (unsigned look = 0; look < LOOKS_MAX && children[i] > 0; look++) {
+            if (kill(-children[i], 0) != 0) {
+                break;
+            }
+            usleep(LOOK_US);
+        }
+    }
+}
+
+/* False if the time was over before they had loaded. */
+static bool wait_for_loading(const pid_t *children)
+{
+    for (unsigned i = 0; i < ADAPTERS_MAX; i++) {
+        int status = 0;
+        while (children[i] > 0 && waitpid(children[i], &status, WNOHANG) == 0) {
+            if (bench_is_late(0)) {
+                stop_loading(children);
+                return false;
+            }
+            usleep(LOOK_US);
+        }
+        if (status != 0) {
+            bench_fail("%s: loading failed", bench.adapters[i]->name);
+        }
+    }
+    return true;
+}
+
+/* Loads all stores at once, as no clock runs; sizes_mb lies in shared memory. */
+static bool load_side_by_side(double *sizes_mb)
 {
     pid_t children[ADAPTERS_MAX] = {0};
 
@@ -119,23 +156,20 @@ static void load_side_by_side(double *sizes_mb)
             continue;
         }
         children[i] = fork();
+        if (children[i] < 0) {
+            bench_fail("fork: %m");
+        }
         if (children[i] == 0) {
+            setpgid(0, 0);
             prctl(PR_SET_PDEATHSIG, SIGKILL);
             sizes_mb[i] = load_one(bench.adapters[i]);
             _exit(0);
         }
     }
-    for (unsigned i = 0; bench.adapters[i] != NULL; i++) {
-        int status = 0;
-        while (children[i] > 0 && waitpid(children[i], &status, 0) < 0 && errno == EINTR) {
-        }
-        if (children[i] < 0 || status != 0) {
-            bench_fail("%s: loading failed", bench.adapters[i]->name);
-        }
-    }
+    return wait_for_loading(children);
 }
 
-static void load_all(void)
+static bool load_all(void)
 {
     struct report report = {.workload = &stage_load, .rounds = 1};
     double *sizes_mb = mmap(NULL, ADAPTERS_MAX * sizeof(*sizes_mb), PROT_READ | PROT_WRITE,
@@ -144,7 +178,9 @@ static void load_all(void)
     if (sizes_mb == MAP_FAILED) {
         bench_fail("mmap: %m");
     }
-    load_side_by_side(sizes_mb);
+    if (!load_side_by_side(sizes_mb)) {
+        return false;
+    }
     for (unsigned i = 0; bench.adapters[i] != NULL; i++) {
         if (sizes_mb[i] > 0) {
             report.adapters[report.count] = bench.adapters[i];
@@ -153,6 +189,7 @@ static void load_all(void)
     }
     munmap(sizes_mb, ADAPTERS_MAX * sizeof(*sizes_mb));
     report_print(&report);
+    return true;
 }
 
 /* This process, and all that it starts from now on, joins the group, if one is set. */
@@ -168,12 +205,14 @@ static void join(const char *group)
     }
 }
 
-void stage_open(void)
+bool stage_open(void)
 {
     const char *group = getenv("BENCH_CGROUP");
 
     report_title(&stage_load);
-    load_all();
+    if (!load_all()) {
+        return false;
+    }
     if (group != NULL) {
         join(group);
     }
@@ -189,6 +228,7 @@ void stage_open(void)
             harness_once(adapter, folder, PEER_READ, check_all, NULL);
         }
     }
+    return true;
 }
 
 void stage_close(void)

@@ -18,7 +18,8 @@
 
 extern const struct workload stage_load; /* how its size is reported */
 
-void stage_open(void);
+/* False if the time of the run was over before all stores were loaded. */
+bool stage_open(void);
 void stage_close(void);
 
 /* Puts all entries, in random order, and waits until they are durable. */
