@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Benchmarks: a harness, one file per workload, adapters/ per peer.
 #
-#   make bench-reads    issue 4's figures against all peers, 25 minutes on 2 cores
-#   make bench-writes   issue 5's, the same
+#   make bench-reads    reading beside all peers, about 25 minutes on 2 cores
+#   make bench-writes   writing, the same
 #   make bench-plot     doc/bench-reads.svg and so on from their raw figures
 #   make bench-large    100M entries, and 10 GB: hours.  Smaller, and in less memory
 #                       than the stores take (as root; see bench/limited):
