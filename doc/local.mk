@@ -21,4 +21,4 @@ noinst_PROGRAMS += doc/examples/hello
 doc_examples_hello_CPPFLAGS = -I$(top_srcdir)/include
 doc_examples_hello_LDADD = libbtstore.la
 doc_examples_hello_LDFLAGS = $(AM_LDFLAGS)
-dist_doc_DATA += doc/DESIGN.md
+dist_doc_DATA += doc/DESIGN.md doc/PERFORMANCE.md
