@@ -47,35 +47,49 @@ static bool number_is_there(struct bts_store *store, unsigned number)
     return text_has(store, key, key);
 }
 
-/* Submits, has the daemon killed in the middle, and accounts for every ticket. */
-static void kill_under_commits(struct bts_store *store, unsigned round, uint64_t pause_us,
+/* The outcome of a ticket: counted, and whether it was acknowledged. */
+static bool wait_for_ticket(struct bts_store *store, uint64_t ticket, unsigned counts[3])
+{
+    struct bts_error error;
+    uint64_t txnid;
+    enum bts_status status = ticket == 0
+                                 ? BTS_UNAVAILABLE
+                                 : bts_commit_wait(store, ticket, 10000, &txnid, &error);
+
+    HARNESS_CHECK(status == BTS_OK || status == BTS_UNKNOWN || status == BTS_UNAVAILABLE,
+                  "%s: %s", bts_status_name(status), error.text);
+    counts[status == BTS_OK ? 0 : status == BTS_UNKNOWN ? 1 : 2]++;
+    return status == BTS_OK;
+}
+
+/*
+ * Submits, has the daemon killed in the middle, and accounts for every ticket.
+ * The last round waits for its first commit before, so that one is acknowledged
+ * however slow the machine is.
+ */
+static void kill_under_commits(struct bts_store *store, unsigned round, unsigned rounds,
                                unsigned counts[3])
 {
     uint64_t tickets[UNDER_WAY];
     bool acknowledged[UNDER_WAY] = {false};
     unsigned first = round * UNDER_WAY;
+    bool is_last = round + 1 == rounds;
     struct bts_batch *batch;
     struct bts_error error;
 
     HARNESS_OK(bts_batch_create(&batch, &error), &error);
     for (unsigned i = 0; i < UNDER_WAY; i++) {
         if (i == UNDER_WAY / 2) {
-            harness_sleep_us(pause_us); /* the longer, the more of them are answered */
+            harness_sleep_us(round * PAUSE_MAX_US / rounds); /* the longer, the more answers */
+            if (is_last)
+                acknowledged[0] = wait_for_ticket(store, tickets[0], counts);
             harness_kill(&harness);
         }
         tickets[i] = submit_number(store, batch, first + i);
     }
     bts_batch_destroy(batch);
-    for (unsigned i = UNDER_WAY; i-- > 0;) {
-        uint64_t txnid;
-        enum bts_status status =
-            tickets[i] == 0 ? BTS_UNAVAILABLE
-                            : bts_commit_wait(store, tickets[i], 10000, &txnid, &error);
-        HARNESS_CHECK(status == BTS_OK || status == BTS_UNKNOWN || status == BTS_UNAVAILABLE,
-                      "%s: %s", bts_status_name(status), error.text);
-        acknowledged[i] = status == BTS_OK;
-        counts[status == BTS_OK ? 0 : status == BTS_UNKNOWN ? 1 : 2]++;
-    }
+    for (unsigned i = UNDER_WAY; i-- > is_last;)
+        acknowledged[i] = wait_for_ticket(store, tickets[i], counts);
     HARNESS_CHECK(bts_put(store, "default", 7, "k", 1, "v", 1, NULL, &error) == BTS_UNAVAILABLE,
                   "a commit without a daemon");
     harness_start(&harness, NULL);
@@ -173,7 +187,7 @@ int main(void)
     store = harness_open(&harness);
     waiters_are_woken(store);
     for (unsigned round = 0; round < rounds; round++) {
-        kill_under_commits(store, round, round * PAUSE_MAX_US / rounds, counts);
+        kill_under_commits(store, round, rounds, counts);
     }
     printf("# of the commits under way at a kill %u were committed, %u unknown, %u not sent\n",
            counts[0], counts[1], counts[2]);
