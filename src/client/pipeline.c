@@ -484,13 +484,14 @@ static bool pipeline_wait_news(struct pipeline *pipeline, uint64_t deadline)
 enum bts_status pipeline_wait(struct pipeline *pipeline, uint64_t number, uint64_t deadline,
                               uint64_t *txnid, struct bts_error *error)
 {
-    struct pipeline_ticket *ticket;
+    struct pipeline_ticket *ticket = NULL;
     enum bts_status status;
     bool in_time = true;
 
     pthread_mutex_lock(&pipeline->lock);
-    ticket = pipeline->tickets + number % PIPELINE_TICKETS;
-    if (pipeline->tickets == NULL || ticket->number != number || ticket->state == PIPELINE_FREE) {
+    if (pipeline->tickets != NULL)
+        ticket = &pipeline->tickets[number % PIPELINE_TICKETS];
+    if (ticket == NULL || ticket->number != number || ticket->state == PIPELINE_FREE) {
         pthread_mutex_unlock(&pipeline->lock);
         return err_set(error, BTS_INVALID, "ticket %llu: not one that waits",
                        (unsigned long long)number);
