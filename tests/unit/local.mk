@@ -192,6 +192,7 @@ unit_programs += tests/unit/test_options
 tests_unit_test_options_LDADD = $(server_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_attachment
 tests_unit_test_attachment_LDADD = $(client_libs) $(CHECK_LIBS)
+tests_unit_test_attachment_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mmap
 unit_programs += tests/unit/test_pending_count
 tests_unit_test_pending_count_LDADD = $(client_libs) $(CHECK_LIBS)
 unit_programs += tests/unit/test_store

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -448,14 +449,18 @@ static void replace_under_readers(void *(*read)(void *), unsigned replacements)
 }
 
 /*
- * The thread sanitizer sees the very thing that is tested here: memory of our
- * own takes the slot file's place while a late thread pins in it.
+ * What is tested here is a race to the thread sanitizer: memory of our own takes
+ * the slot file's place while a late thread pins in it.  It hears of maps from
+ * mmap, so that one is called behind its back (--wrap).
  */
-const char *__tsan_default_suppressions(void);
+void *__real_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
 
-const char *__tsan_default_suppressions(void)
+void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
-    return "race:attachment_release\n";
+    if ((flags & MAP_FIXED) != 0)
+        return (void *)syscall(SYS_mmap, address, size, protection, flags, fd, offset);
+    return __real_mmap(address, size, protection, flags, fd, offset);
 }
 
 /* A reader that is stopped between its first look at the attachment and its pin comes too late. */
