@@ -82,6 +82,9 @@ bool cli_open_bucket(struct cli *cli, struct bts_bucket *bucket);
  */
 int cut_short_guard(int (*run)(struct cli *cli), struct cli *cli);
 
+/* Milliseconds on a clock that only goes forward. */
+uint64_t cli_now_ms(void);
+
 /* Whether a command name is `text`. */
 bool cli_is(const char *name, const char *text);
 

@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOAD_BATCH_ENTRIES 10000u
@@ -47,17 +46,9 @@ struct load {
 
 /* ---- telling -------------------------------------------------------------- */
 
-static uint64_t load_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void load_show(struct load *load)
 {
-    uint64_t now = load_now_ms();
+    uint64_t now = cli_now_ms();
     uint64_t took_ms = now - load->began_ms + 1;
 
     if (load->shown_ms == 0 || now - load->shown_ms < LOAD_PROGRESS_MS)
@@ -241,7 +232,7 @@ static bool load_prepare(struct load *load)
 
 int cmd_load(struct cli *cli)
 {
-    struct load load = {.cli = cli, .began_ms = load_now_ms()};
+    struct load load = {.cli = cli, .began_ms = cli_now_ms()};
     struct stat status;
     int result;
 

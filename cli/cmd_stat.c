@@ -29,14 +29,6 @@ struct watched {
     uint64_t retained;
 };
 
-static uint64_t stat_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* The text behind "name:" at the start of a line; "" if there is none. */
 static const char *stat_find(const char *info, const char *name)
 {
@@ -77,7 +69,7 @@ static bool stat_look(struct cli *cli, struct watched *watched)
         return false;
     }
     text[size] = '\0';
-    watched->at_ms = stat_now_ms();
+    watched->at_ms = cli_now_ms();
     watched->batches = stat_number(text, "batches");
     watched->groups = stat_number(text, "groups");
     stat_stage(text, "stage_wait_us", watched->wait);

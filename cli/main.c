@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- the command line ---------------------------------------------------------------- */
 
@@ -65,6 +66,14 @@ static const struct option main_options[] = {
 bool cli_is(const char *name, const char *text)
 {
     return strcmp(name, text) == 0;
+}
+
+uint64_t cli_now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 int cli_usage(const char *format, ...)
