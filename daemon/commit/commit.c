@@ -35,20 +35,17 @@ _Static_assert(COMMIT_LOG_SIZE_MIN == PENDING_LOG_SEGMENTS_MIN * COMMIT_SEGMENT_
 
 /* ---- small things ------------------------------------------------------- */
 
-int64_t commit_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + 1; /* never 0 */
-}
-
 uint64_t commit_now_us(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+int64_t commit_now_ms(void)
+{
+    return (int64_t)(commit_now_us() / 1000) + 1; /* never 0 */
 }
 
 void commit_note(const struct commit *commit, const char *format, ...)

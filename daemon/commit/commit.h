@@ -123,8 +123,7 @@ int commit_event_fd(const struct commit *commit);
 /*
  * To be called when commit_event_fd is readable, and once in 100 ms: takes the
  * results of threads, begins checkpoints that are due, reclaims, has relaxed
- * commits synced.  Then call
- * commit_collect.
+ * commits synced.  Then call commit_collect.
  */
 void commit_tick(struct commit *commit);
 

@@ -300,9 +300,9 @@ void group_answer(struct commit *commit, struct commit_group *group)
     uint64_t now = commit_now_us();
 
     if (group->has_frame || group->syncs)
-        histogram_add(&commit->stages[COMMIT_STAGE_LOG], group->log_us, 1);
+        histogram_add(&commit->stages[COMMIT_STAGE_LOG], group->log_us);
     while ((request = commit_list_take(&group->requests)) != NULL) {
-        histogram_add(&commit->stages[COMMIT_STAGE_TOTAL], now - request->taken_us, 1);
+        histogram_add(&commit->stages[COMMIT_STAGE_TOTAL], now - request->taken_us);
         commit_list_append(&commit->done, request);
     }
 }
@@ -390,8 +390,7 @@ static void group_fill(struct commit *commit, struct commit_group *group, size_t
         if (need > body_max - taken)
             return;
         taken += need;
-        histogram_add(&commit->stages[COMMIT_STAGE_WAIT], now - commit->waiting.first->taken_us,
-                      1);
+        histogram_add(&commit->stages[COMMIT_STAGE_WAIT], now - commit->waiting.first->taken_us);
         group_apply(commit, group, commit_list_take(&commit->waiting), true);
     }
 }
@@ -417,8 +416,8 @@ static bool group_form(struct commit *commit)
         group_fill(commit, group, body_max);
     }
     changed = group_end(commit, group);
-    histogram_add(&commit->stages[COMMIT_STAGE_APPLY], commit_now_us() - began, 1);
-    histogram_add(&commit->stages[COMMIT_STAGE_GROUP], group->request_count, 1);
+    histogram_add(&commit->stages[COMMIT_STAGE_APPLY], commit_now_us() - began);
+    histogram_add(&commit->stages[COMMIT_STAGE_GROUP], group->request_count);
     if (changed)
         group_log(commit, group);
     else

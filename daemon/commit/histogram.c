@@ -28,13 +28,13 @@ static uint32_t histogram_bound(unsigned bucket)
     return (uint32_t)((((uint64_t)(bucket % 8) + 9) << (octave - 3)) - 1);
 }
 
-void histogram_add(struct histogram *histogram, uint64_t value, uint32_t times)
+void histogram_add(struct histogram *histogram, uint64_t value)
 {
     struct histogram_window *window = &histogram->windows[histogram->current];
     uint32_t bounded = value < HISTOGRAM_VALUE_MAX ? (uint32_t)value : HISTOGRAM_VALUE_MAX;
 
-    window->count += times;
-    window->buckets[histogram_bucket(bounded)] += times;
+    window->count++;
+    window->buckets[histogram_bucket(bounded)]++;
     if (bounded > window->largest)
         window->largest = bounded;
 }

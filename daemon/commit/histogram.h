@@ -31,8 +31,8 @@ struct histogram_summary {
     uint32_t largest;
 };
 
-/* Counts `value`, `times` times; what is over 2^31 - 1 counts as that. */
-void histogram_add(struct histogram *histogram, uint64_t value, uint32_t times);
+/* Counts `value`; what is over 2^31 - 1 counts as that. */
+void histogram_add(struct histogram *histogram, uint64_t value);
 /* Begins a new window and forgets the one before the last. */
 void histogram_turn(struct histogram *histogram);
 struct histogram_summary histogram_summarize(const struct histogram *histogram);
