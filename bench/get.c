@@ -52,40 +52,28 @@ static inline void get_one(const struct worker *worker, struct probes *probes)
 
 static void get_with_one_snapshot(struct worker *worker)
 {
-    struct result *result = worker->result;
-    uint64_t deadline_ns;
+    uint64_t deadline_ns = worker_begin(worker);
 
-    result->operations = 0;
-    result->start_ns = bench_now_ns();
-    deadline_ns = result->start_ns + (uint64_t)worker->round_ms * 1000000;
     worker->adapter->begin(worker->peer);
     do {
         for (unsigned i = 0; i < GETS_BETWEEN_LOOKS; i++) {
             get_one(worker, worker->state);
         }
-        result->operations += GETS_BETWEEN_LOOKS;
-        result->end_ns = bench_now_ns();
-    } while (result->end_ns < deadline_ns);
+    } while (worker_goes_on(worker, GETS_BETWEEN_LOOKS, deadline_ns));
     worker->adapter->end(worker->peer);
 }
 
 static void get_with_own_snapshots(struct worker *worker)
 {
-    struct result *result = worker->result;
-    uint64_t deadline_ns;
+    uint64_t deadline_ns = worker_begin(worker);
 
-    result->operations = 0;
-    result->start_ns = bench_now_ns();
-    deadline_ns = result->start_ns + (uint64_t)worker->round_ms * 1000000;
     do {
         for (unsigned i = 0; i < GETS_BETWEEN_LOOKS; i++) {
             worker->adapter->begin(worker->peer);
             get_one(worker, worker->state);
             worker->adapter->end(worker->peer);
         }
-        result->operations += GETS_BETWEEN_LOOKS;
-        result->end_ns = bench_now_ns();
-    } while (result->end_ns < deadline_ns);
+    } while (worker_goes_on(worker, GETS_BETWEEN_LOOKS, deadline_ns));
 }
 
 static void sum(const struct round *round, double values[FIGURES_MAX])

@@ -360,6 +360,22 @@ void harness_once(const struct adapter *adapter, const char *folder, enum peer_u
     }
 }
 
+/* ---- rounds -------------------------------------------------------------- */
+
+uint64_t worker_begin(struct worker *worker)
+{
+    worker->result->operations = 0;
+    worker->result->start_ns = bench_now_ns();
+    return worker->result->start_ns + (uint64_t)worker->round_ms * 1000000;
+}
+
+bool worker_goes_on(struct worker *worker, uint64_t operations, uint64_t deadline_ns)
+{
+    worker->result->operations += operations;
+    worker->result->end_ns = bench_now_ns();
+    return worker->result->end_ns < deadline_ns;
+}
+
 /* ---- sums ---------------------------------------------------------------- */
 
 double round_rate(const struct round *round)

@@ -65,6 +65,12 @@ struct worker {
     void *state; /* of the workload, made by prepare */
 };
 
+/* A round begins: nothing was done yet.  When it is to end. */
+uint64_t worker_begin(struct worker *worker);
+
+/* Counts `operations` more, up to now; whether there is time for others. */
+bool worker_goes_on(struct worker *worker, uint64_t operations, uint64_t deadline_ns);
+
 /* What a team did in one round. */
 struct round {
     const struct adapter *adapter;

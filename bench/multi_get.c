@@ -44,18 +44,12 @@ static void get_some(const struct worker *worker)
 
 static void get_many(struct worker *worker)
 {
-    struct result *result = worker->result;
-    uint64_t deadline_ns;
+    uint64_t deadline_ns = worker_begin(worker);
 
-    result->operations = 0;
-    result->start_ns = bench_now_ns();
-    deadline_ns = result->start_ns + (uint64_t)worker->round_ms * 1000000;
     worker->adapter->begin(worker->peer);
     do {
         get_some(worker);
-        result->operations += AT_ONCE;
-        result->end_ns = bench_now_ns();
-    } while (result->end_ns < deadline_ns);
+    } while (worker_goes_on(worker, AT_ONCE, deadline_ns));
     worker->adapter->end(worker->peer);
 }
 

@@ -28,23 +28,18 @@ static void prepare_ranges(struct worker *worker)
 static void scan(struct worker *worker)
 {
     const struct adapter *adapter = worker->adapter;
-    struct result *result = worker->result;
-    uint64_t deadline_ns;
+    uint64_t deadline_ns = worker_begin(worker);
+    size_t count;
 
-    result->operations = 0;
-    result->start_ns = bench_now_ns();
-    deadline_ns = result->start_ns + (uint64_t)worker->round_ms * 1000000;
     adapter->begin(worker->peer);
     do {
-        size_t count = adapter->scan(worker->peer, (struct slice){NULL, 0}, SIZE_MAX,
-                                     bench.dataset.value_bytes);
+        count = adapter->scan(worker->peer, (struct slice){NULL, 0}, SIZE_MAX,
+                              bench.dataset.value_bytes);
         if (count != bench.dataset.count) {
             bench_fail("%s: a scan gave %zu entries of %zu", adapter->name, count,
                        bench.dataset.count);
         }
-        result->operations += count;
-        result->end_ns = bench_now_ns();
-    } while (result->end_ns < deadline_ns);
+    } while (worker_goes_on(worker, count, deadline_ns));
     adapter->end(worker->peer);
 }
 
@@ -53,12 +48,9 @@ static void scan_ranges(struct worker *worker)
 {
     const struct adapter *adapter = worker->adapter;
     struct result *result = worker->result;
-    uint64_t deadline_ns;
+    uint64_t deadline_ns = worker_begin(worker);
     size_t visited = 0;
 
-    result->operations = 0;
-    result->start_ns = bench_now_ns();
-    deadline_ns = result->start_ns + (uint64_t)worker->round_ms * 1000000;
     adapter->begin(worker->peer);
     do {
         for (unsigned i = 0; i < RANGES_BETWEEN_LOOKS; i++) {
@@ -67,9 +59,7 @@ static void scan_ranges(struct worker *worker)
             visited += adapter->scan(worker->peer, from, RANGE_ENTRIES,
                                      bench.dataset.value_bytes);
         }
-        result->operations += RANGES_BETWEEN_LOOKS;
-        result->end_ns = bench_now_ns();
-    } while (result->end_ns < deadline_ns);
+    } while (worker_goes_on(worker, RANGES_BETWEEN_LOOKS, deadline_ns));
     adapter->end(worker->peer);
     if (visited < result->operations * RANGE_ENTRIES / 2) {
         bench_fail("%s: ranges gave %zu entries only", adapter->name, visited);

@@ -24,17 +24,11 @@ static void prepare_open(struct worker *worker)
 
 static void begin_and_end(struct worker *worker)
 {
-    struct result *result = worker->result;
-    uint64_t deadline_ns;
+    uint64_t deadline_ns = worker_begin(worker);
 
-    result->operations = 0;
-    result->start_ns = bench_now_ns();
-    deadline_ns = result->start_ns + (uint64_t)worker->round_ms * 1000000;
     do {
         worker->adapter->snapshots(worker->peer, SNAPSHOTS_BETWEEN_LOOKS);
-        result->operations += SNAPSHOTS_BETWEEN_LOOKS;
-        result->end_ns = bench_now_ns();
-    } while (result->end_ns < deadline_ns);
+    } while (worker_goes_on(worker, SNAPSHOTS_BETWEEN_LOOKS, deadline_ns));
 }
 
 /* Ends the child; the time it took goes to the shared result. */
