@@ -254,8 +254,12 @@ static enum bts_status pending_check_end(const struct pending_log *log,
     found->newest_txnid = found->last_txnid;
 
     for (size_t i = 0; status == BTS_OK && i < log->segment_count; i++) {
-        /* One whose header does not verify may be the very segment that is missed. */
-        if (log->segments[i].known ? !pending_is_claimed(log, claim, i) : claim->clean)
+        /*
+         * A header that does not verify may be of the very segment that is missed.  One of an
+         * earlier use in this epoch may lie before a frame of now: the new header never came.
+         */
+        if (claim->clean ||
+            (log->segments[i].known && log->segments[i].epoch != claim->epoch))
             continue;
         status = pending_load(log, i, bytes, error);
         if (status == BTS_OK)

@@ -53,18 +53,20 @@ START_TEST(a_torn_frame_in_a_new_segment_ends_the_log)
 }
 END_TEST
 
-START_TEST(a_recycled_segment_with_its_old_header_ends_the_log)
+/*
+ * Frames until the first segment is used again, whose header then is the old
+ * one: the frame came, its header did not.  *claim is of frames further back;
+ * *before is the place of the frame before it.  The frame's number.
+ */
+static txnid_t recycle_without_header(struct pending_claim *claim, struct pending_place *before)
 {
     static uint8_t header[PENDING_BLOCK];
-    struct pending_place place;
-    struct pending_claim claim;
+    struct pending_place place = {.opens_segment = false};
     txnid_t txnid = 0;
     uint64_t end = 0;
     size_t first;
     int fd;
 
-    pending_setup();
-    pending_reopen();
     pending_begin(7, 1);
     first = pending_log_file.current;
     fd = pending_open_raw();
@@ -76,15 +78,52 @@ START_TEST(a_recycled_segment_with_its_old_header_ends_the_log)
         pending_log_release(&pending_log_file, end);
     } while (pending_log_file.current == first || pending_log_file.sequence < 2 ||
              pending_log_file.segments[first].use != PENDING_SEGMENT_FREE);
-    claim = pending_claim_at(7, end, txnid);
+    *claim = pending_claim_at(7, end, txnid);
     do {
+        *before = place;
         ck_assert_int_eq(pending_append(20000, txnid + 1, &place), BTS_OK);
         txnid++;
     } while (!place.opens_segment);
     ck_assert_uint_eq(pending_log_file.current, first);
-    pending_overwrite(first * SEGMENT, header,
-                      sizeof(header)); /* the frame came, its header did not */
-    ck_assert_uint_eq(pending_replay(&claim), txnid - 1 - claim.txnid);
+    ck_assert_uint_gt(txnid - 1, claim->txnid);
+    pending_overwrite(first * SEGMENT, header, sizeof(header));
+    return txnid;
+}
+
+START_TEST(a_recycled_segment_with_its_old_header_ends_the_log)
+{
+    struct pending_place before;
+    struct pending_claim claim;
+    txnid_t newest;
+
+    pending_setup();
+    pending_reopen();
+    newest = recycle_without_header(&claim, &before);
+    ck_assert_uint_eq(pending_replay(&claim), newest - 1 - claim.txnid);
+    pending_teardown();
+}
+END_TEST
+
+/* It was not counted once: after the next recovery it looked newer than the store. */
+START_TEST(a_frame_behind_a_gap_and_an_old_header_counts_for_the_next_number)
+{
+    struct pending_found found;
+    struct pending_place before;
+    struct pending_claim claim;
+    struct bts_error error;
+    txnid_t newest;
+
+    pending_setup();
+    pending_reopen();
+    newest = recycle_without_header(&claim, &before);
+    pending_overwrite(before.file_offset + 100, "x", 1);
+    pending_reopen();
+    ck_assert_int_eq(pending_log_scan(&pending_log_file, &claim, &found, &error), BTS_OK);
+    ck_assert_uint_eq(found.last_txnid, newest - 2);
+    ck_assert_uint_eq(found.newest_txnid, newest);
+    pending_begin(8, newest + 2);
+    claim = pending_claim_at(8, pending_log_position(&pending_log_file), newest + 1);
+    ck_assert_int_eq(pending_scan(&claim, &error), BTS_OK);
     pending_teardown();
 }
 END_TEST
@@ -269,6 +308,7 @@ int main(void)
     return UNIT_RUN(
         "pending_scan", a_torn_frame_ends_the_log, a_torn_frame_in_a_new_segment_ends_the_log,
         a_recycled_segment_with_its_old_header_ends_the_log,
+        a_frame_behind_a_gap_and_an_old_header_counts_for_the_next_number,
         a_damaged_frame_below_a_durable_one_is_told, an_unsynced_frame_before_another_is_no_damage,
         a_lost_segment_is_told,
         a_last_segment_whose_header_rotted_is_told, a_missing_log_is_refused,
