@@ -7,7 +7,7 @@
 # more, guided by coverage, under ASan and UBSan, in fuzz-guided/:
 #
 #   make check-fuzz                    corpus and two seconds of mutants each
-#   make check-fuzz-guided             20 s each, guided
+#   make check-fuzz-guided             20 or 5 s each, guided
 #   make fuzz-batch SECONDS=600        one of them, guided; finds are kept
 #   make soak-fuzz                     4 h each; SECONDS=60 for less
 #   make fuzz-corpus                   merges what was found into tests/fuzz/corpus
