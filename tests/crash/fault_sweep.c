@@ -108,9 +108,13 @@ static void sweep_one(enum fault_function function, unsigned long call, int erro
 static void sweep_call(enum fault_function function, unsigned long call, struct tally *tally)
 {
     for (const int *error = errors_of[function]; *error != 0; error++) {
-        if (*error != FAULTS_FULL_DISK)
+        /* A sanitizer is there for the ways out: each once, and by turns. */
+        bool turn = (call + (unsigned long)(error - errors_of[function])) % 2 == 0;
+        bool once = *error != FAULTS_FULL_DISK && (!sweep.slow || turn);
+        if (once)
             sweep_one(function, call, *error, false, tally);
-        sweep_one(function, call, *error, true, tally);
+        if (!once || !sweep.slow)
+            sweep_one(function, call, *error, true, tally);
     }
 }
 

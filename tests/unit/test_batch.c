@@ -431,7 +431,7 @@ START_TEST(random_batches_walk_back_to_what_was_added)
     struct batch batch = {0};
     unsigned seed = 4711;
 
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < UNIT_ROUNDS(300); round++) {
         size_t count = (size_t)rand_r(&seed) % 64;
         batch_clear(&batch);
         for (size_t i = 0; i < count; i++) {

@@ -464,7 +464,7 @@ START_TEST(a_random_walk_over_names_keeps_to_its_model)
     uint64_t seed = 7;
 
     start();
-    for (unsigned batch = 0; batch < 2000; batch++) {
+    for (unsigned batch = 0; batch < UNIT_ROUNDS(2000); batch++) {
         struct names before = names;
         savepoint();
         for (uint64_t i = writer_random(&seed) % 12; i > 0; i--) {

@@ -223,7 +223,7 @@ static void check_moves(enum build_keys kind, uint64_t seed)
 
     cursor_init(&cursor, &view);
     bound_range(&model, &cursor, open, open);
-    for (unsigned round = 0; round < 150; round++) {
+    for (unsigned round = 0; round < UNIT_ROUNDS(150); round++) {
         for (unsigned i = 0; i < 20; i++)
             model_move(&model, &cursor, &random, kind);
         model_walk(&model, &cursor, &random);

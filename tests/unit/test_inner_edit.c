@@ -224,7 +224,7 @@ START_TEST(a_small_inner_page_leads_like_its_separators)
     for (enum random_keys kind = 0; kind < RANDOM_KEYS_KINDS; kind++) {
         struct steps steps = {{kind + 1}, kind, 4096, inner_new(4096), 0};
         model_clear();
-        steps_run(&steps, 1500, 1);
+        steps_run(&steps, UNIT_ROUNDS(1500), 1);
         model_clear();
         free(steps.page);
         refused += steps.refused;
@@ -238,7 +238,7 @@ START_TEST(a_large_inner_page_leads_like_its_separators)
     for (enum random_keys kind = 0; kind < RANDOM_KEYS_KINDS; kind++) {
         struct steps steps = {{kind + 11}, kind, 65536, inner_new(65536), 0};
         model_clear();
-        steps_run(&steps, 1500, 50);
+        steps_run(&steps, UNIT_ROUNDS(1500), 50);
         model_clear();
         free(steps.page);
     }

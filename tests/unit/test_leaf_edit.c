@@ -240,12 +240,12 @@ START_TEST(a_small_leaf_is_a_sorted_array)
 
     for (enum random_keys kind = 0; kind < RANDOM_KEYS_KINDS; kind++) {
         struct steps steps = {{kind + 1}, kind, 4096, leaf_new(4096), 0};
-        steps_run(&steps, 2000, 1);
+        steps_run(&steps, UNIT_ROUNDS(2000), 1);
         model_clear();
         free(steps.page);
         refused += steps.refused;
     }
-    ck_assert_uint_gt(refused, 500);
+    ck_assert_uint_gt(refused, UNIT_ROUNDS(500));
 }
 END_TEST
 
@@ -253,7 +253,7 @@ START_TEST(a_large_leaf_is_a_sorted_array)
 {
     for (enum random_keys kind = 0; kind < RANDOM_KEYS_KINDS; kind++) {
         struct steps steps = {{kind + 11}, kind, 65536, leaf_new(65536), 0};
-        steps_run(&steps, 2500, 50);
+        steps_run(&steps, UNIT_ROUNDS(2500), 50);
         model_clear();
         free(steps.page);
     }

@@ -183,7 +183,7 @@ START_TEST(an_undone_batch_leaves_every_page_as_it_was)
     struct space_stat after;
 
     open_store(0);
-    for (int round = 0; round < 60; round++) {
+    for (int round = 0; round < UNIT_ROUNDS(60); round++) {
         begin_group();
         for (int batch = 0; batch < 6; batch++) {
             memcpy(backup, store.known, sizeof backup);

@@ -53,7 +53,7 @@ static void start_fails(enum bts_status status, const char *words)
 START_TEST(kills_at_random_moments_lose_nothing)
 {
     engine_init_and_start(&engine, _i != 0);
-    for (int round = 0; round < 40; round++) {
+    for (int round = 0; round < UNIT_ROUNDS(40); round++) {
         engine_load(&engine, 1 + (unsigned)engine_random(&engine, 600),
                     1 + (unsigned)engine_random(&engine, 40));
         if (engine_random(&engine, 3) == 0)

@@ -289,7 +289,7 @@ START_TEST(no_page_is_claimed_that_anybody_may_read)
     static uint8_t groups[3][4064];
 
     begin_store();
-    for (unsigned round = 0; round < 1500; round++) {
+    for (unsigned round = 0; round < UNIT_ROUNDS(1500); round++) {
         if (model.unpublished_count < 3)
             a_group(&group_backup, &batch_backup);
         if (model.unpublished_count > 0 && next_random() % 3 != 0)
@@ -347,7 +347,7 @@ START_TEST(overwriting_the_same_page_for_ever_needs_few_pages)
     static uint8_t groups[3][4064];
 
     begin_store();
-    for (unsigned round = 0; round < 8000; round++) {
+    for (unsigned round = 0; round < UNIT_ROUNDS(8000); round++) {
         model.txnid++;
         model.unpublished[model.unpublished_count++] = model.txnid;
         space_group_begin(model.space, model.txnid);
@@ -390,7 +390,7 @@ START_TEST(a_sleeping_reader_holds_its_own_state_only)
            model.pins[3] == NULL && model.pins[4] == NULL && model.pins[5] == NULL)
         move_a_pin();
     pages_at_start = space_stat(model.space).page_count;
-    for (unsigned round = 0; round < 3000; round++) {
+    for (unsigned round = 0; round < UNIT_ROUNDS(3000); round++) {
         model.txnid++;
         model.unpublished[model.unpublished_count++] = model.txnid;
         space_group_begin(model.space, model.txnid);

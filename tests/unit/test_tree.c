@@ -293,7 +293,7 @@ START_TEST(hostile_pages_with_true_checksums_do_no_harm)
     uint8_t saved[4096];
 
     plant(BUILD_KEYS_URL, 4096, 500, 6000, 20, 5);
-    for (unsigned round = 0; round < 3000; round++) {
+    for (unsigned round = 0; round < UNIT_ROUNDS(3000); round++) {
         pgno_t p = 4 + (pgno_t)build_random_below(&random, build.page_count - 4);
         uint8_t *page = (uint8_t *)build_page(&build, p);
         const struct build_entry *entry =

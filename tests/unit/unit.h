@@ -25,6 +25,12 @@
 
 #define UNIT_TIMEOUT_S 60
 
+/* Of a row of places, each alike, a sanitizer gets some. */
+#define UNIT_STEP (BTS_SANITIZER ? 3 : 1)
+
+/* How often a long loop goes round: a sanitizer is there for each step, not for rare rows of them. */
+#define UNIT_ROUNDS(full) (BTS_SANITIZER ? ((full) + 3) / 4 : (full))
+
 /* Runs the tests named; returns main's exit status. */
 #define UNIT_RUN(module, ...)                                                                      \
     unit_run(module, (const TTest *const[]){__VA_ARGS__},                                          \
