@@ -4,13 +4,13 @@
 # report.  coverage/html/index.html shows the branches never taken.
 coverage_programs = $(unit_programs) $(fuzz_programs) \
 	tests/process/smo_stress tests/crash/crash_enum tests/crash/fault_sweep \
-	tests/crash/bitflip
+	tests/crash/bitflip tests/process/salvage tests/process/file_cut_short
 EXTRA_DIST += tests/coverage/report tests/coverage/exclusions
 
 if COVERAGE
 export BTS_CRASH_IMAGES = 4000
 # Here, in a build with --enable-coverage: what `make coverage` runs there.
-coverage: $(need_check) $(coverage_programs)
+coverage: $(need_check) btstore btstored $(coverage_programs)
 	@find . -name '*.gcda' -exec rm -f {} +
 	$(run_tests) $(coverage_programs)
 	@$(srcdir)/tests/coverage/report '$(abs_top_srcdir)' '$(abs_top_builddir)'
