@@ -23,7 +23,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define CONNECTION_PULL_SIZE (64u << 10) /* room made before each recv */
+#define CONNECTION_PULL_SIZE (64u << 10) /* room made before each recv, but .. */
+#define CONNECTION_FIRST_SIZE 2048u       /* before the first: who only attaches needs no more */
 #define CONNECTION_RETRY_MS 2            /* while the listener's queue is full */
 #define CONNECTION_VECTORS_MAX 64u       /* handed to one sendmsg */
 
@@ -249,20 +250,21 @@ static void connection_keep_fds(struct msghdr *message, struct connection_fds *f
 static enum bts_status connection_make_room(struct connection *connection, struct bts_error *error)
 {
     size_t waiting = connection->size - connection->taken;
+    size_t least = connection->room == 0 ? CONNECTION_FIRST_SIZE : CONNECTION_PULL_SIZE;
 
     if (connection->taken > 0) {
         memmove(connection->data, connection->data + connection->taken, waiting);
         connection->taken = 0;
         connection->size = waiting;
     }
-    if (connection->room - waiting >= CONNECTION_PULL_SIZE) {
+    if (connection->room - waiting >= least) {
         return BTS_OK;
     }
     if (waiting >= CONNECTION_REPLY_MAX) {
         return err_set(error, BTS_LIMIT, "a reply of the daemon is over the limit of %u bytes",
                        CONNECTION_REPLY_MAX);
     }
-    size_t room = 2 * connection->room + CONNECTION_PULL_SIZE;
+    size_t room = 2 * connection->room + least;
     char *data = realloc(connection->data, room);
     if (data == NULL) {
         return err_set(error, BTS_NO_MEMORY, "no memory for a reply of %zu bytes", room);
