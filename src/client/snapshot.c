@@ -3,8 +3,8 @@
  * snapshot: begin, renew and end, in nanoseconds.
  *
  * Begin is one locked instruction in the slot and a handful of loads.  Every
- * 1,024th begin of a thread (counted by its slot) reads the coarse clock, and
- * once a second one of those looks at the socket.
+ * 1,021st begin of a thread reads the coarse clock, and once a second one of
+ * those looks at the socket.
  */
 #include "client/snapshot_private.h"
 
@@ -12,8 +12,8 @@
 
 #include <string.h>
 
-#define SNAPSHOT_LOOK_EVERY 1024u
-_Static_assert(STORE_TICKS > SLOTS_NEAR, "threads that do not meet in slots do not meet in ticks");
+/* A prime: who opens several stores in turns looks at each. */
+#define SNAPSHOT_LOOK_EVERY 1021u
 
 #define COLD __attribute__((noinline, cold))
 
@@ -28,6 +28,10 @@ enum bts_status snapshot_unusable(const struct snapshot *snapshot, struct bts_er
 }
 
 /* ---- begin ----------------------------------------------------------------------- */
+
+/* Begins of the thread, of any store, until it looks; found without a call: initial-exec. */
+static _Thread_local uint32_t snapshot_countdown
+    __attribute__((tls_model("initial-exec"))) = SNAPSHOT_LOOK_EVERY;
 
 static inline struct attachment *snapshot_newest(const struct bts_store *store)
 {
@@ -49,18 +53,14 @@ static inline const struct map *snapshot_map(const struct attachment *attachment
 }
 
 /* Counts a begin; true: it is time to look at the clock. */
-static inline bool snapshot_tick(struct bts_store *store, unsigned index)
+static inline bool snapshot_tick(void)
 {
-    _Atomic uint32_t *begins = &store->ticks[index % STORE_TICKS].begins;
-    /* relaxed, and no locked instruction: the slot is ours, so this line mostly is too */
-    uint32_t count = atomic_load_explicit(begins, memory_order_relaxed) + 1;
-
-    atomic_store_explicit(begins, count, memory_order_relaxed);
-    return __builtin_expect(count % SNAPSHOT_LOOK_EVERY == 0, 0);
+    return __builtin_expect(--snapshot_countdown == 0, 0);
 }
 
 static COLD enum bts_status snapshot_look(struct bts_store *store)
 {
+    snapshot_countdown = SNAPSHOT_LOOK_EVERY;
     look_if_due(store);
     return BTS_OK;
 }
@@ -163,7 +163,7 @@ enum bts_status bts_snapshot_open(struct bts_store *store, struct bts_snapshot *
     opened->slot = slot;
     opened->attachment = attachment;
     opened->source = &map->source;
-    return snapshot_tick(store, index) ? snapshot_look(store) : BTS_OK;
+    return snapshot_tick() ? snapshot_look(store) : BTS_OK;
 }
 
 /* ---- renew and end --------------------------------------------------------------- */
@@ -186,8 +186,7 @@ enum bts_status bts_snapshot_renew(struct bts_snapshot *snapshot, struct bts_err
         return snapshot_grow(renewed, error);
     }
     renewed->source = &snapshot_map(attachment)->source;
-    return snapshot_tick(attachment->store, slots_hint()) ? snapshot_look(attachment->store)
-                                                          : BTS_OK;
+    return snapshot_tick() ? snapshot_look(attachment->store) : BTS_OK;
 }
 
 void bts_snapshot_close(struct bts_snapshot *snapshot)

@@ -2,7 +2,7 @@
 /*
  * store: what an open store is made of, shared by the files of this room.
  *
- * Reading uses `mark`, `attachment` and `ticks` and nothing else: no lock.
+ * Reading uses `mark` and `attachment` and nothing else: no lock.
  * Writing uses `pipeline`, tools (readers, checkpoint ...) use `tool`.
  *
  * Locks, in the order in which one thread may take them:
@@ -18,11 +18,6 @@
 #include <pthread.h>
 
 #define STORE_TIMEOUT_MS 30000u
-#define STORE_TICKS 64u /* counters of begins, one cache line each */
-
-struct store_tick {
-    _Alignas(64) _Atomic uint32_t begins; /* relaxed: a lost count does no harm */
-};
 
 /* The look at the socket, once a second at most. */
 struct look {
@@ -36,7 +31,6 @@ struct look {
 struct bts_store {
     fork_mark *mark;
     _Atomic(struct attachment *) attachment; /* the newest; see attachment.h for the orders */
-    struct store_tick ticks[STORE_TICKS];
 
     char *name;         /* as the caller gave it: begins every error text */
     char *file_path;    /* absolute; NULL: the caller gave a socket */
