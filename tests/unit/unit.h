@@ -28,7 +28,7 @@
 /* Of a row of places, each alike, a sanitizer gets some. */
 #define UNIT_STEP (BTS_SANITIZER ? 3 : 1)
 
-/* How often a long loop goes round: a sanitizer is there for each step, not for rare rows of them. */
+/* How often a long loop goes round: a sanitizer is there for each step, not for rare rows. */
 #define UNIT_ROUNDS(full) (BTS_SANITIZER ? ((full) + 3) / 4 : (full))
 
 /* Runs the tests named; returns main's exit status. */
