@@ -353,19 +353,32 @@ enum bts_status file_sync(const struct file *file, struct bts_error *error)
     return BTS_OK;
 }
 
-enum bts_status file_sync_range(const struct file *file, uint64_t offset, uint64_t size,
-                                struct bts_error *error)
+static enum bts_status file_range(const struct file *file, uint64_t offset, uint64_t size,
+                                  unsigned flags, struct bts_error *error)
 {
     const struct file_system *fs = file->system;
-    int result = fs->ops->sync_range(fs->context, file->fd, (off_t)offset, (off_t)size,
-                                     SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                                         SYNC_FILE_RANGE_WAIT_AFTER);
+    int result = fs->ops->sync_range(fs->context, file->fd, (off_t)offset, (off_t)size, flags);
 
     if (result == -ENOSYS || result == -EOPNOTSUPP || result == -ESPIPE)
         return BTS_OK;
     if (result < 0)
         return err_set_errno(error, BTS_IO, -result, "%s: sync of a range", file->path);
     return BTS_OK;
+}
+
+enum bts_status file_sync_range(const struct file *file, uint64_t offset, uint64_t size,
+                                struct bts_error *error)
+{
+    return file_range(file, offset, size,
+                      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                          SYNC_FILE_RANGE_WAIT_AFTER,
+                      error);
+}
+
+enum bts_status file_write_back(const struct file *file, uint64_t offset, uint64_t size,
+                                struct bts_error *error)
+{
+    return file_range(file, offset, size, SYNC_FILE_RANGE_WRITE, error);
 }
 
 enum bts_status file_unlink(const struct file_system *system, const char *path,

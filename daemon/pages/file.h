@@ -94,6 +94,9 @@ BTS_MUST_USE enum bts_status file_punch(const struct file *file, uint64_t offset
 BTS_MUST_USE enum bts_status file_sync(const struct file *file, struct bts_error *error);
 BTS_MUST_USE enum bts_status file_sync_range(const struct file *file, uint64_t offset,
                                              uint64_t size, struct bts_error *error);
+/* Begins what a later sync has to wait for, and promises nothing; a failure is as fatal. */
+BTS_MUST_USE enum bts_status file_write_back(const struct file *file, uint64_t offset,
+                                             uint64_t size, struct bts_error *error);
 BTS_MUST_USE enum bts_status file_unlink(const struct file_system *system, const char *path,
                                          struct bts_error *error);
 BTS_MUST_USE enum bts_status file_rename(const struct file_system *system, const char *from,

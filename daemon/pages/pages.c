@@ -14,7 +14,9 @@
 
 #include "base/crc32c.h"
 #include "base/err.h"
+#include "pages/dirty_range.h"
 #include "pages/page_buffers.h"
+#include "pages/page_copies.h"
 #include "pages/private_table.h"
 
 #include <assert.h>
@@ -56,6 +58,8 @@ struct pages {
     txnid_t first_txnid;            /* of the first group: pages born before are not our own work */
     struct private_table table;
     struct page_buffers buffers;
+    struct page_copies *copies;     /* NULL: pages that are not private are seen in the map */
+    struct dirty_range dirty;       /* what pages_write wrote since pages_write_back */
     struct undo *undo;
     size_t undo_count;
     size_t undo_room;
@@ -69,8 +73,14 @@ static const void *private_page(const void *context, pgno_t pgno)
     const struct pages *pages = context;
     const struct private_page *page = private_table_find(&pages->table, pgno);
 
-    return page != NULL ? page->data : NULL;
+    if (page != NULL)
+        return page->data;
+    if (pages->copies == NULL ||
+        pgno >= atomic_load_explicit(&pages->file_pages, memory_order_relaxed))
+        return NULL;
+    return page_copies_get(pages->copies, pgno);
 }
+
 
 /* Takes base, span and marks from the (perhaps grown) map. */
 static void source_from_map(struct pages *pages)
@@ -120,6 +130,7 @@ void pages_destroy(struct pages *pages)
     if (pages == NULL)
         return;
     page_buffers_fini(&pages->buffers);
+    page_copies_destroy(pages->copies);
     free(pages->undo);
     private_table_fini(&pages->table);
     free(pages);
@@ -148,6 +159,26 @@ txnid_t pages_txnid(const struct pages *pages)
 size_t pages_private_bytes(const struct pages *pages)
 {
     return pages->table.count * pages->page_size;
+}
+
+/* ---- visiting --------------------------------------------------------------------- */
+
+void pages_visit_begin(struct pages *pages)
+{
+    assert(pages->copies == NULL);
+    pages->copies = page_copies_create(pages->data, pages->page_size);
+}
+
+void pages_visit_next(struct pages *pages)
+{
+    if (pages->copies != NULL && pages->copies->count > PAGE_COPIES_MAX / 4)
+        page_copies_forget(pages->copies);
+}
+
+void pages_visit_end(struct pages *pages)
+{
+    page_copies_destroy(pages->copies);
+    pages->copies = NULL;
 }
 
 /* ---- room for changes ------------------------------------------------------------- */
@@ -472,6 +503,8 @@ static enum bts_status write_sorted(struct pages *pages, struct private_page *li
             return status;
         for (size_t k = i; k < i + n; k++)
             map_mark_verified(&pages->source, list[k].pgno, pages->txnid);
+        dirty_range_add(&pages->dirty, list[i].pgno * (uint64_t)pages->page_size,
+                        n * pages->page_size);
         i += n;
     }
     return BTS_OK;
@@ -484,6 +517,8 @@ enum bts_status pages_write(struct pages *pages, struct bts_error *error)
     enum bts_status status;
 
     assert(!pages->saving);
+    if (pages->copies != NULL) /* of pages of this group they would show what they were */
+        page_copies_forget(pages->copies);
     status = ensure_file(pages, space_page_count(pages->space), error);
     if (status != BTS_OK || count == 0)
         return status;
@@ -497,6 +532,11 @@ enum bts_status pages_write(struct pages *pages, struct bts_error *error)
     if (status == BTS_OK)
         drop_private(pages);
     return status;
+}
+
+enum bts_status pages_write_back(struct pages *pages, size_t size_min, struct bts_error *error)
+{
+    return dirty_range_write_back(&pages->dirty, pages->data, size_min, error);
 }
 
 /* ---- runs ------------------------------------------------------------------------- */

@@ -73,6 +73,15 @@ BTS_MUST_USE enum bts_status pages_new_run(struct pages *pages, uint32_t bucket,
 BTS_MUST_USE enum bts_status pages_free_run(struct pages *pages, pgno_t first, uint64_t length,
                                             struct bts_error *error);
 
+/*
+ * From begin to end pages are read from the file one by one, not seen in the
+ * map: cheaper for who comes by most of them once.  What pages_source gave
+ * since is valid until _next or _end, or pages_write.
+ */
+void pages_visit_begin(struct pages *pages);
+void pages_visit_next(struct pages *pages);
+void pages_visit_end(struct pages *pages);
+
 /* One savepoint at a time. */
 void pages_savepoint(struct pages *pages);
 void pages_keep(struct pages *pages);
@@ -84,6 +93,12 @@ void pages_undo(struct pages *pages);
  * for the daemon: the caller decides by status).
  */
 BTS_MUST_USE enum bts_status pages_write(struct pages *pages, struct bts_error *error);
+/*
+ * For who goes on writing pages: lets the disk begin with what pages_write wrote
+ * since the last time, once that is so much.  BTS_IO, fatal.
+ */
+BTS_MUST_USE enum bts_status pages_write_back(struct pages *pages, size_t size_min,
+                                              struct bts_error *error);
 /* Takes everything since pages_group_begin back, space too. */
 void pages_group_abort(struct pages *pages);
 
