@@ -6,7 +6,7 @@
  * opened when the first operation needs it, and looked up again after anything
  * that changes the directory.
  */
-#include "tree/apply.h"
+#include "tree/apply_private.h"
 
 #include "base/bytes.h"
 #include "base/err.h"
@@ -19,16 +19,6 @@
 
 /* A decimal int64_t: sign and 19 digits. */
 #define APPLY_NUMBER_MAX 20u
-
-struct apply {
-    struct buckets *buckets;
-    enum apply_mode mode;
-    struct apply_results *results; /* NULL: nobody asks */
-    uint32_t bucket_id;            /* in use */
-    struct bts_bytes bucket_name;  /* of it, for messages; data NULL: chosen by number */
-    struct tree *tree;             /* of it; NULL: to be opened */
-    struct tree_tail tail;         /* where the last put went, if nothing came since */
-};
 
 typedef enum bts_status apply_handler(struct apply *apply, const struct batch_operation *operation,
                                       struct bts_error *error);
@@ -136,7 +126,7 @@ static enum bts_status apply_put(struct apply *apply, const struct batch_operati
         status = apply_read(apply, operation, &result, error);
     }
     if (status == BTS_OK) {
-        status = tree_put_next(apply->tree, &apply->tail, mode, operation->first,
+        status = tree_put_near(apply->tree, &apply->place, mode, operation->first,
                                operation->first_size, operation->second, operation->second_size,
                                &replaced, &result.written, error);
     }
@@ -308,6 +298,15 @@ static apply_handler *const apply_handlers[BATCH_TYPE_END] = {
     [BATCH_REQUIRE_EQUAL] = apply_require,
 };
 
+enum bts_status apply_operation(struct apply *apply, const struct batch_operation *operation,
+                                struct bts_error *error)
+{
+    if (operation->type != BATCH_PUT) {
+        apply->place = (struct tree_place){.tree = NULL};
+    }
+    return apply_handlers[operation->type](apply, operation, error);
+}
+
 /* Walks the operations up to the first that fails. */
 static enum bts_status apply_operations(struct apply *apply, const void *batch, size_t size,
                                         struct bts_error *error)
@@ -318,12 +317,8 @@ static enum bts_status apply_operations(struct apply *apply, const void *batch, 
 
     batch_reader_init(&reader, batch, size);
     for (; batch_next(&reader, &operation); number++) {
-        enum bts_status status;
+        enum bts_status status = apply_operation(apply, &operation, error);
 
-        if (operation.type != BATCH_PUT) {
-            apply->tail = (struct tree_tail){NULL, PGNO_NONE};
-        }
-        status = apply_handlers[operation.type](apply, &operation, error);
         if (status != BTS_OK) {
             return error == NULL
                        ? status
@@ -340,8 +335,7 @@ enum bts_status apply_batch(struct buckets *buckets, struct pages *pages, enum a
     struct apply apply = {.buckets = buckets,
                           .mode = mode,
                           .results = results,
-                          .bucket_id = BUCKET_DEFAULT_ID,
-                          .tail = {NULL, PGNO_NONE}};
+                          .bucket_id = BUCKET_DEFAULT_ID};
     enum bts_status status = buckets_savepoint(buckets, error);
 
     if (status != BTS_OK) {

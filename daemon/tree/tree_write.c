@@ -73,7 +73,7 @@ static bool tree_path_is_last(const struct edit_path *path)
 }
 
 static enum bts_status tree_put_new(struct edit_path *path, const struct edit_entry *entry,
-                                    struct tree_tail *tail, struct bts_error *error)
+                                    struct tree_place *place, struct bts_error *error)
 {
     bool is_last = tree_path_is_last(path);
     struct page_header *leaf;
@@ -89,14 +89,12 @@ static enum bts_status tree_put_new(struct edit_path *path, const struct edit_en
     if (!edit_insert(leaf, path->page_size, edit_leaf(path)->index, entry)) {
         return split_insert(path, entry, error);
     }
-    if (is_last) {
-        *tail = (struct tree_tail){path->tree, leaf->pgno};
-    }
+    *place = (struct tree_place){path->tree, leaf->pgno, is_last};
     return BTS_OK;
 }
 
 static enum bts_status tree_put_over(struct edit_path *path, const struct edit_entry *entry,
-                                     struct bts_error *error)
+                                     struct tree_place *place, struct bts_error *error)
 {
     unsigned index = edit_leaf(path)->index;
     struct page_header *leaf;
@@ -115,8 +113,11 @@ static enum bts_status tree_put_over(struct edit_path *path, const struct edit_e
         leaf_remove(leaf, path->page_size, index, 1);
         return split_insert(path, entry, error);
     }
-    return merge_is_sparse(leaf, path->page_size) ? merge_sparse(path, path->depth - 1, error)
-                                                  : BTS_OK;
+    if (merge_is_sparse(leaf, path->page_size)) {
+        return merge_sparse(path, path->depth - 1, error);
+    }
+    *place = (struct tree_place){path->tree, leaf->pgno, false};
+    return BTS_OK;
 }
 
 /* Whether the mode lets a key be written that is there, or is not. */
@@ -125,30 +126,7 @@ static bool tree_mode_allows(enum tree_put_mode mode, bool found)
     return mode == TREE_PUT_ALWAYS || (mode == TREE_PUT_IF_PRESENT) == found;
 }
 
-/* Puts the entry behind the tail if it belongs and fits there; *done: it did. */
-static enum bts_status tree_put_behind(struct tree *tree, const struct tree_tail *tail,
-                                       const struct edit_entry *entry, bool *done,
-                                       struct bts_error *error)
-{
-    size_t page_size = pages_page_size(tree->pages);
-    struct page_header *leaf;
-    enum bts_status status = pages_edit(tree->pages, tail->leaf, 0, &leaf, error);
-    unsigned count;
-
-    *done = false;
-    if (status != BTS_OK) {
-        return status;
-    }
-    count = leaf_count(leaf);
-    if (count == 0 || leaf_order(leaf, count - 1, entry->key, entry->key_size) >= 0) {
-        return BTS_OK;
-    }
-    *done = edit_insert(leaf, page_size, count, entry);
-    tree->record.entry_count += *done;
-    return BTS_OK;
-}
-
-static enum bts_status tree_put_searching(struct tree *tree, struct tree_tail *tail,
+static enum bts_status tree_put_searching(struct tree *tree, struct tree_place *place,
                                           enum tree_put_mode mode, struct edit_entry *entry,
                                           bool *replaced, bool *written, struct bts_error *error)
 {
@@ -156,7 +134,7 @@ static enum bts_status tree_put_searching(struct tree *tree, struct tree_tail *t
     enum bts_status status = BTS_OK;
     bool found = false;
 
-    *tail = (struct tree_tail){NULL, PGNO_NONE};
+    *place = (struct tree_place){.tree = NULL};
     if (tree->record.depth > 0) {
         status = edit_descend(&path, tree, entry->key, entry->key_size, &found, error);
     }
@@ -170,8 +148,8 @@ static enum bts_status tree_put_searching(struct tree *tree, struct tree_tail *t
     if (tree->record.depth == 0) {
         status = tree_put_first(tree, entry, error);
     } else {
-        status = found ? tree_put_over(&path, entry, error)
-                       : tree_put_new(&path, entry, tail, error);
+        status = found ? tree_put_over(&path, entry, place, error)
+                       : tree_put_new(&path, entry, place, error);
     }
     tree->record.entry_count += !found;
     *replaced = found;
@@ -179,7 +157,83 @@ static enum bts_status tree_put_searching(struct tree *tree, struct tree_tail *t
     return status;
 }
 
-enum bts_status tree_put_next(struct tree *tree, struct tree_tail *tail, enum tree_put_mode mode,
+/* ---- put where the one before went -------------------------------------------- */
+
+/*
+ * Whether the leaf is surely where the key belongs; *index, *found: its place
+ * in it, as leaf_lower_bound says.
+ */
+static bool tree_leaf_takes(const struct page_header *leaf, bool is_last,
+                            const struct edit_entry *entry, unsigned *index, bool *found)
+{
+    unsigned count = leaf_count(leaf);
+
+    *found = false;
+    *index = count;
+    if (count == 0) {
+        return false;
+    }
+    if (leaf_order(leaf, count - 1, entry->key, entry->key_size) < 0) {
+        return is_last;
+    }
+    if (leaf_order(leaf, 0, entry->key, entry->key_size) > 0) {
+        return false;
+    }
+    *index = leaf_lower_bound(leaf, entry->key, entry->key_size, found);
+    return true;
+}
+
+/* Puts over an entry; *done false: there is no room, or a run is to be freed. */
+static enum bts_status tree_put_over_near(struct tree *tree, struct tree_place *place,
+                                          struct page_header *leaf, unsigned index,
+                                          const struct edit_entry *entry, bool *done,
+                                          struct bts_error *error)
+{
+    size_t page_size = pages_page_size(tree->pages);
+    struct edit_path path;
+    bool found;
+    enum bts_status status;
+
+    *done = !leaf_entry_at(leaf, index).is_run && edit_replace(leaf, page_size, index, entry);
+    if (!*done || !merge_is_sparse(leaf, page_size)) {
+        return BTS_OK;
+    }
+    *place = (struct tree_place){.tree = NULL};
+    status = edit_descend(&path, tree, entry->key, entry->key_size, &found, error);
+    return status == BTS_OK ? merge_sparse(&path, path.depth - 1, error) : status;
+}
+
+/* Puts the entry into the leaf of the place if it belongs and fits there; *done: it did. */
+static enum bts_status tree_put_here(struct tree *tree, struct tree_place *place,
+                                     enum tree_put_mode mode, const struct edit_entry *entry,
+                                     bool *done, bool *replaced, bool *written,
+                                     struct bts_error *error)
+{
+    struct page_header *leaf;
+    unsigned index;
+    bool found;
+    enum bts_status status = pages_edit(tree->pages, place->leaf, 0, &leaf, error);
+
+    *done = false;
+    if (status != BTS_OK || !tree_leaf_takes(leaf, place->is_last, entry, &index, &found)) {
+        return status;
+    }
+    if (!tree_mode_allows(mode, found)) {
+        *done = true;
+        return BTS_OK;
+    }
+    if (found) {
+        status = tree_put_over_near(tree, place, leaf, index, entry, done, error);
+    } else {
+        *done = edit_insert(leaf, pages_page_size(tree->pages), index, entry);
+    }
+    tree->record.entry_count += *done && !found;
+    *replaced = *done && found;
+    *written = *done;
+    return status;
+}
+
+enum bts_status tree_put_near(struct tree *tree, struct tree_place *place, enum tree_put_mode mode,
                               const void *key, size_t key_size, const void *value,
                               size_t value_size, bool *replaced, bool *written,
                               struct bts_error *error)
@@ -191,24 +245,26 @@ enum bts_status tree_put_next(struct tree *tree, struct tree_tail *tail, enum tr
     assert(value_size <= VALUE_SIZE_MAX);
     *replaced = false;
     *written = false;
-    if (tail->tree == tree && mode != TREE_PUT_IF_PRESENT &&
+    if (place->tree == tree &&
         leaf_value_fits(pages_page_size(tree->pages), key_size, value_size)) {
-        enum bts_status status = tree_put_behind(tree, tail, &entry, written, error);
+        bool done;
+        enum bts_status status =
+            tree_put_here(tree, place, mode, &entry, &done, replaced, written, error);
 
-        if (status != BTS_OK || *written) {
+        if (status != BTS_OK || done) {
             return status;
         }
     }
-    return tree_put_searching(tree, tail, mode, &entry, replaced, written, error);
+    return tree_put_searching(tree, place, mode, &entry, replaced, written, error);
 }
 
 enum bts_status tree_put(struct tree *tree, enum tree_put_mode mode, const void *key,
                          size_t key_size, const void *value, size_t value_size, bool *replaced,
                          bool *written, struct bts_error *error)
 {
-    struct tree_tail tail = {NULL, PGNO_NONE};
+    struct tree_place place = {.tree = NULL};
 
-    return tree_put_next(tree, &tail, mode, key, key_size, value, value_size, replaced, written,
+    return tree_put_near(tree, &place, mode, key, key_size, value, value_size, replaced, written,
                          error);
 }
 

@@ -47,16 +47,20 @@ BTS_MUST_USE enum bts_status tree_put(struct tree *tree, enum tree_put_mode mode
                                       bool *replaced, bool *written, struct bts_error *error);
 
 /*
- * The leaf behind whose entries, the last of the tree, a put went.  Zero it to
- * start, and whenever anything but tree_put_next may have changed a tree since.
+ * The leaf that a put went into.  Zero it to start, and whenever anything but
+ * tree_put_near may have changed a tree since.
  */
-struct tree_tail {
+struct tree_place {
     const struct tree *tree;
     pgno_t leaf;
+    bool is_last; /* no leaf of the tree comes behind it */
 };
 
-/* tree_put, which need not search when the key is behind all others, as the last one was. */
-BTS_MUST_USE enum bts_status tree_put_next(struct tree *tree, struct tree_tail *tail,
+/*
+ * tree_put, which need not search when the key belongs into the leaf of the
+ * put before: between its entries, or behind all others of the tree.
+ */
+BTS_MUST_USE enum bts_status tree_put_near(struct tree *tree, struct tree_place *place,
                                            enum tree_put_mode mode, const void *key,
                                            size_t key_size, const void *value, size_t value_size,
                                            bool *replaced, bool *written,
