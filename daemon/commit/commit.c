@@ -25,6 +25,8 @@
 
 #define COMMIT_SEGMENT_SIZE (4u << 20)
 #define COMMIT_LOG_SIZE (64u << 20)
+/* In the order of keys a leaf is done with when the next one begins: what fits in the caches. */
+#define COMMIT_REPLAY_PRIVATE (512u << 10)
 #define COMMIT_CHECKPOINT_AGE_MS 30000u
 #define COMMIT_FINISH_TRIES 1000u
 /* Shorter runs of free pages are not worth a hole: the file falls to pieces. */
@@ -104,6 +106,8 @@ static enum bts_status commit_set_options(struct commit *commit,
         options->log_segment_size = COMMIT_SEGMENT_SIZE;
     if (options->log_size_max == 0)
         options->log_size_max = COMMIT_LOG_SIZE;
+    if (options->replay_private_max == 0)
+        options->replay_private_max = COMMIT_REPLAY_PRIVATE;
     if (options->checkpoint_age_ms == 0)
         options->checkpoint_age_ms = COMMIT_CHECKPOINT_AGE_MS;
     if (!page_size_valid(options->page_size))

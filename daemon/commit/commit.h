@@ -47,6 +47,7 @@ struct commit_options {
     uint64_t map_span;                 /* 0: default */
     uint64_t log_segment_size;         /* bytes; 0: 4 MiB */
     uint64_t log_size_max;             /* bytes; a checkpoint begins at half of it; 0: 64 MiB */
+    size_t replay_private_max;         /* pages that replay keeps in memory; 0: 512 KiB */
     unsigned checkpoint_age_ms;        /* no commit waits longer for a checkpoint; 0: 30 s */
     bool inline_only;                  /* no threads at all: for tests and tools */
     void (*note)(void *context, const char *text); /* one line for the log; NULL: dropped */

@@ -177,6 +177,7 @@ enum bts_status pending_log_open(struct pending_log *log, const struct file_syst
     pending_log_init(log);
     memcpy(log->uuid, uuid, sizeof(log->uuid));
     log->segment_size = segment_size;
+    log->kept_size = PENDING_LOG_KEPT_SIZE;
     status = file_open(&log->file, system, path, O_RDWR | O_CREAT, 0600, error);
     if (status == BTS_OK)
         status = pending_log_read_headers(log, error);

@@ -30,6 +30,7 @@
 #include "pages/file.h"
 
 #define PENDING_LOG_RESERVE 2u
+#define PENDING_LOG_KEPT_SIZE (64u << 20)
 /* Two to fill in turn, so that a log that cannot grow still goes on; and the reserve. */
 #define PENDING_LOG_SEGMENTS_MIN (2 + PENDING_LOG_RESERVE)
 
@@ -47,12 +48,14 @@ struct pending_log_segment {
     uint64_t epoch;
     uint64_t sequence;
     txnid_t first_txnid;
+    size_t walked;                 /* scan and replay took all frames before this byte; 0: none */
 };
 
 struct pending_log {
     struct file file;
     uint8_t uuid[16];
     uint32_t segment_size;
+    size_t kept_size;              /* bytes of segments that a replay holds in memory; tests less */
     size_t segment_count;
     size_t segment_max;            /* the file has no more than so many */
     struct pending_log_segment *segments;
@@ -209,10 +212,17 @@ BTS_MUST_USE enum bts_status pending_log_scan(struct pending_log *log,
 
 typedef enum bts_status pending_log_each(void *context, const struct pending_frame *frame,
                                          struct bts_error *error);
-/* Hands out the frames that pending_log_scan counted, in order; a failing `each` ends it. */
+/* To be told that the frames handed out so far go away. */
+typedef enum bts_status pending_log_done(void *context, struct bts_error *error);
+/*
+ * Hands out the frames that pending_log_scan counted, in order; a failing
+ * `each` or `done` ends it.  The bytes of the frames stay until `done` was
+ * called: whenever kept_size of segments was read, and at the end.
+ * With `done` NULL they are valid in `each` only.
+ */
 BTS_MUST_USE enum bts_status pending_log_replay(struct pending_log *log,
                                                 const struct pending_claim *claim,
-                                                pending_log_each *each, void *context,
-                                                struct bts_error *error);
+                                                pending_log_each *each, pending_log_done *done,
+                                                void *context, struct bts_error *error);
 
 #endif

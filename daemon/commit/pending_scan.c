@@ -15,36 +15,57 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/err.h"
 
+/* The system gives memory in pages of this size, if it is asked and has them. */
+#define PENDING_LARGE_PAGE ((size_t)2 << 20)
+
 /* A walk over the frames from a claim's position on. */
 struct pending_walk {
-    const struct pending_log *log;
+    struct pending_log *log;
     uint64_t epoch;
     uint64_t sequence;
+    size_t index;   /* of the segment at work */
     size_t offset;
     txnid_t expected;
-    uint8_t *bytes; /* of the segment at work; owned */
+    uint8_t *bytes; /* of the segment at work: the last of those kept */
     bool loaded;
+    uint8_t **kept; /* owned, as the segments' bytes are; the rest is NULL */
+    size_t kept_count;
+    size_t kept_max;
+    pending_log_done *done;
+    void *context;
 };
+
+/* Reads a segment, from the byte `from` of it on, to where it lies in `bytes`. */
+static enum bts_status pending_load_from(const struct pending_log *log, size_t index,
+                                         size_t from, uint8_t *bytes, struct bts_error *error)
+{
+    return file_read(&log->file, bytes + from, log->segment_size - from,
+                     (uint64_t)index * log->segment_size + from, error);
+}
 
 static enum bts_status pending_load(const struct pending_log *log, size_t index, uint8_t *bytes,
                                     struct bts_error *error)
 {
-    return file_read(&log->file, bytes, log->segment_size, (uint64_t)index * log->segment_size,
-                     error);
+    return pending_load_from(log, index, 0, bytes, error);
 }
 
 static enum bts_status pending_new_bytes(const struct pending_log *log, uint8_t **bytes,
                                          struct bts_error *error)
 {
+    size_t alignment = log->segment_size % PENDING_LARGE_PAGE == 0 ? PENDING_LARGE_PAGE
+                                                                   : PENDING_BLOCK;
     void *memory;
 
     *bytes = NULL;
-    if (posix_memalign(&memory, PENDING_BLOCK, log->segment_size) != 0)
+    if (posix_memalign(&memory, alignment, log->segment_size) != 0)
         return err_set(error, BTS_NO_MEMORY, "%s: no memory for a segment of %u bytes",
                        log->file.path, log->segment_size);
+    if (alignment == PENDING_LARGE_PAGE) /* a hint: one fault instead of 512 */
+        (void)madvise(memory, log->segment_size, MADV_HUGEPAGE);
     *bytes = memory;
     return BTS_OK;
 }
@@ -69,18 +90,53 @@ static uint64_t pending_claim_sequence(const struct pending_log *log,
 
 /* ---- the walk ----------------------------------------------------------- */
 
-static enum bts_status pending_walk_begin(struct pending_walk *walk, const struct pending_log *log,
+static enum bts_status pending_walk_begin(struct pending_walk *walk, struct pending_log *log,
                                           const struct pending_claim *claim,
+                                          pending_log_done *done, void *context,
                                           struct bts_error *error)
 {
     uint64_t sequence = pending_claim_sequence(log, claim);
+    size_t max = done != NULL ? log->kept_size / log->segment_size : 1;
 
     *walk = (struct pending_walk){.log = log,
                                   .epoch = claim->epoch,
                                   .sequence = sequence,
                                   .offset = claim->position - sequence * log->segment_size,
-                                  .expected = claim->txnid + 1};
-    return pending_new_bytes(log, &walk->bytes, error);
+                                  .expected = claim->txnid + 1,
+                                  .kept_max = max > 1 ? max : 1,
+                                  .done = done,
+                                  .context = context};
+    walk->kept = calloc(walk->kept_max, sizeof(*walk->kept));
+    return walk->kept != NULL ? BTS_OK
+                              : err_set(error, BTS_NO_MEMORY, "%s: out of memory",
+                                        log->file.path);
+}
+
+static void pending_walk_end(struct pending_walk *walk)
+{
+    for (size_t i = 0; walk->kept != NULL && i < walk->kept_max; i++)
+        free(walk->kept[i]);
+    free(walk->kept);
+}
+
+static enum bts_status pending_walk_done(struct pending_walk *walk, struct bts_error *error)
+{
+    walk->kept_count = 0;
+    return walk->done != NULL ? walk->done(walk->context, error) : BTS_OK;
+}
+
+/* Makes room for the bytes of one more segment. */
+static enum bts_status pending_walk_room(struct pending_walk *walk, struct bts_error *error)
+{
+    enum bts_status status = BTS_OK;
+
+    if (walk->kept_count == walk->kept_max)
+        status = pending_walk_done(walk, error);
+    if (status == BTS_OK && walk->kept[walk->kept_count] == NULL)
+        status = pending_new_bytes(walk->log, &walk->kept[walk->kept_count], error);
+    if (status == BTS_OK)
+        walk->bytes = walk->kept[walk->kept_count++];
+    return status;
 }
 
 /* Reads the segment at work if it is there. */
@@ -92,7 +148,10 @@ static enum bts_status pending_walk_load(struct pending_walk *walk, struct bts_e
     walk->loaded = false;
     if (index < 0)
         return BTS_OK;
-    status = pending_load(walk->log, (size_t)index, walk->bytes, error);
+    walk->index = (size_t)index;
+    status = pending_walk_room(walk, error);
+    if (status == BTS_OK)
+        status = pending_load(walk->log, walk->index, walk->bytes, error);
     walk->loaded = status == BTS_OK;
     return status;
 }
@@ -108,6 +167,7 @@ static bool pending_walk_take(struct pending_walk *walk, struct pending_frame *f
         frame->txnid != walk->expected)
         return false;
     walk->offset += pending_frame_size(frame->body_size);
+    walk->log->segments[walk->index].walked = walk->offset;
     walk->expected++;
     return true;
 }
@@ -219,13 +279,16 @@ static enum bts_status pending_check_fit(const struct pending_log *log,
 
 /* ---- is the end a hole? ------------------------------------------------- */
 
-/* Looks in one segment for a frame that says `missing` was durable; *newest rises to the others. */
+/*
+ * Looks in one segment, from `offset` on, for a frame that says `missing` was
+ * durable; *newest rises to the others.
+ */
 static enum bts_status pending_check_segment(const struct pending_log *log, uint64_t epoch,
-                                             const uint8_t *bytes, txnid_t missing,
-                                             txnid_t *newest, struct bts_error *error)
+                                             const uint8_t *bytes, size_t offset,
+                                             txnid_t missing, txnid_t *newest,
+                                             struct bts_error *error)
 {
     struct pending_frame frame;
-    size_t offset = PENDING_BLOCK;
 
     while (offset < log->segment_size) {
         enum pending_frame_fault fault =
@@ -254,6 +317,8 @@ static enum bts_status pending_check_end(const struct pending_log *log,
     found->newest_txnid = found->last_txnid;
 
     for (size_t i = 0; status == BTS_OK && i < log->segment_count; i++) {
+        /* the frames that the walk took end before the missing one: what lies behind them counts */
+        size_t from = log->segments[i].walked > 0 ? log->segments[i].walked : PENDING_BLOCK;
         /*
          * A header that does not verify may be of the very segment that is missed.  One of an
          * earlier use in this epoch may lie before a frame of now: the new header never came.
@@ -261,9 +326,9 @@ static enum bts_status pending_check_end(const struct pending_log *log,
         if (claim->clean ||
             (log->segments[i].known && log->segments[i].epoch != claim->epoch))
             continue;
-        status = pending_load(log, i, bytes, error);
+        status = pending_load_from(log, i, from, bytes, error);
         if (status == BTS_OK)
-            status = pending_check_segment(log, claim->epoch, bytes, missing,
+            status = pending_check_segment(log, claim->epoch, bytes, from, missing,
                                            &found->newest_txnid, error);
     }
     return status;
@@ -307,7 +372,7 @@ enum bts_status pending_log_scan(struct pending_log *log, const struct pending_c
         return status;
     status = pending_check_fit(log, claim, bytes, error);
     if (status == BTS_OK)
-        status = pending_log_replay(log, claim, pending_count_frame, found, error);
+        status = pending_log_replay(log, claim, pending_count_frame, NULL, found, error);
     if (status == BTS_OK)
         status = pending_check_end(log, claim, found, bytes, error);
     if (status == BTS_OK)
@@ -317,7 +382,8 @@ enum bts_status pending_log_scan(struct pending_log *log, const struct pending_c
 }
 
 enum bts_status pending_log_replay(struct pending_log *log, const struct pending_claim *claim,
-                                   pending_log_each *each, void *context, struct bts_error *error)
+                                   pending_log_each *each, pending_log_done *done, void *context,
+                                   struct bts_error *error)
 {
     struct pending_walk walk;
     struct pending_frame frame;
@@ -326,7 +392,7 @@ enum bts_status pending_log_replay(struct pending_log *log, const struct pending
 
     if (claim->clean)
         return BTS_OK;
-    status = pending_walk_begin(&walk, log, claim, error);
+    status = pending_walk_begin(&walk, log, claim, done, context, error);
     if (status == BTS_OK)
         status = pending_walk_load(&walk, error);
     while (status == BTS_OK && found) {
@@ -334,6 +400,8 @@ enum bts_status pending_log_replay(struct pending_log *log, const struct pending
         if (status == BTS_OK && found)
             status = each(context, &frame, error);
     }
-    free(walk.bytes);
+    if (status == BTS_OK)
+        status = pending_walk_done(&walk, error);
+    pending_walk_end(&walk);
     return status;
 }

@@ -11,8 +11,12 @@
 #include "commit/publish.h"
 #include "format/batch.h"
 #include "format/space_map.h"
+#include "tree/gather.h"
 
-/* Private pages go to the file whenever there are so many; replay is one group all the same. */
+/*
+ * Private pages go to the file whenever there are so many; replay is one group
+ * all the same.  This is for batches that are not gathered.
+ */
 #define RECOVER_PRIVATE_MAX (64u << 20)
 
 struct recovery {
@@ -24,6 +28,8 @@ struct recovery {
     struct pending_claim claim;
     struct pending_found found;
     txnid_t txnid;           /* T */
+    struct gather gather;    /* what was read of the log and is not in the tree yet */
+    txnid_t replayed;        /* the newest commit that is in it, or in the tree */
     uint64_t operations;
     int64_t began_ms;
 };
@@ -251,24 +257,29 @@ static enum bts_status recover_hold(struct recovery *recovery, struct bts_error 
 
 /* ---- 4: replay ---------------------------------------------------------- */
 
-static enum bts_status recover_apply(struct recovery *recovery, const struct pending_frame *frame,
-                                     const uint8_t *batch, size_t size, struct bts_error *error)
+/* What it means that something which was accepted once cannot be done. */
+static enum bts_status recover_refuse(const struct recovery *recovery, enum bts_status status,
+                                      const struct bts_error *why, struct bts_error *error)
 {
-    struct commit *commit = recovery->commit;
+    if (status != BTS_NO_MEMORY && status != BTS_NO_SPACE && status != BTS_IO)
+        status = BTS_DAMAGED; /* the state beneath it is not the same */
+    return err_set(error, status, "%s: replay up to commit %llu: %.300s",
+                   recovery->commit->files.pending_path, (unsigned long long)recovery->replayed,
+                   why->text);
+}
+
+static enum bts_status recover_apply(struct recovery *recovery, const uint8_t *batch, size_t size,
+                                     struct bts_error *error)
+{
     struct bts_error why;
     enum bts_status status = batch_check(batch, size, recovery->meta->page_size, &why);
 
     if (status == BTS_OK)
-        status = apply_batch(commit->buckets, commit->pages, APPLY_REPLAY, batch, size, NULL,
-                             &why);
-    if (status == BTS_OK) {
-        recovery->operations += batch_count(batch);
-        return BTS_OK;
-    }
-    if (status != BTS_NO_MEMORY && status != BTS_NO_SPACE && status != BTS_IO)
-        status = BTS_DAMAGED; /* it was accepted once: the state beneath it is not the same */
-    return err_set(error, status, "%s: replay of commit %llu: %.300s", commit->files.pending_path,
-                   (unsigned long long)frame->txnid, why.text);
+        status = gather_batch(&recovery->gather, batch, size, &why);
+    if (status != BTS_OK)
+        return recover_refuse(recovery, status, &why, error);
+    recovery->operations += batch_count(batch);
+    return BTS_OK;
 }
 
 static enum bts_status recover_replay_frame(void *context, const struct pending_frame *frame,
@@ -282,8 +293,9 @@ static enum bts_status recover_replay_frame(void *context, const struct pending_
     uint32_t count = 0;
     enum bts_status status = BTS_OK;
 
+    recovery->replayed = frame->txnid;
     while (status == BTS_OK && pending_body_next(&reader, &batch, &size)) {
-        status = recover_apply(recovery, frame, batch, size, error);
+        status = recover_apply(recovery, batch, size, error);
         count++;
     }
     if (status == BTS_OK && (count != frame->batch_count || reader.next != reader.end))
@@ -293,6 +305,16 @@ static enum bts_status recover_replay_frame(void *context, const struct pending_
     if (status == BTS_OK && pages_private_bytes(commit->pages) > RECOVER_PRIVATE_MAX)
         status = pages_write(commit->pages, error);
     return status;
+}
+
+/* What was gathered goes into the tree: the log's bytes are needed for other segments. */
+static enum bts_status recover_replay_done(void *context, struct bts_error *error)
+{
+    struct recovery *recovery = context;
+    struct bts_error why;
+    enum bts_status status = gather_apply(&recovery->gather, &why);
+
+    return status == BTS_OK ? status : recover_refuse(recovery, status, &why, error);
 }
 
 static enum bts_status recover_replay(struct recovery *recovery, struct bts_error *error)
@@ -307,8 +329,12 @@ static enum bts_status recover_replay(struct recovery *recovery, struct bts_erro
 
     buckets_set_root(commit->buckets, &root);
     pages_group_begin(commit->pages, recovery->txnid);
-    status = pending_log_replay(&commit->log, &recovery->claim, recover_replay_frame, recovery,
-                                error);
+    recovery->gather = (struct gather){.buckets = commit->buckets,
+                                       .pages = commit->pages,
+                                       .private_max = commit->options.replay_private_max};
+    status = pending_log_replay(&commit->log, &recovery->claim, recover_replay_frame,
+                                recover_replay_done, recovery, error);
+    gather_fini(&recovery->gather);
     if (status == BTS_OK)
         status = buckets_flush(commit->buckets, error);
     if (status == BTS_OK)

@@ -337,19 +337,22 @@ void batch_reader_init(struct batch_reader *reader, const void *data, size_t siz
     reader->end = (const uint8_t *)data + size;
 }
 
+void batch_operation_read(const uint8_t *bytes, struct batch_operation *operation)
+{
+    operation->type = (enum batch_type)bytes[0];
+    operation->flags = bytes[1];
+    operation->first_size = bytes_load_u16(bytes + 2);
+    operation->second_size = bytes_load_u32(bytes + 4);
+    operation->first = bytes + BATCH_OPERATION_HEADER_SIZE;
+    operation->second = operation->first + operation->first_size;
+}
+
 bool batch_next(struct batch_reader *reader, struct batch_operation *operation)
 {
-    const uint8_t *header = reader->next;
-
-    if (header == reader->end) {
+    if (reader->next == reader->end) {
         return false;
     }
-    operation->type = (enum batch_type)header[0];
-    operation->flags = header[1];
-    operation->first_size = bytes_load_u16(header + 2);
-    operation->second_size = bytes_load_u32(header + 4);
-    operation->first = header + BATCH_OPERATION_HEADER_SIZE;
-    operation->second = operation->first + operation->first_size;
+    batch_operation_read(reader->next, operation);
     reader->next = operation->second + operation->second_size;
     assert(reader->next <= reader->end);
     return true;

@@ -124,6 +124,8 @@ struct batch_reader {
 void batch_reader_init(struct batch_reader *reader, const void *data, size_t size);
 /* False at the end. */
 bool batch_next(struct batch_reader *reader, struct batch_operation *operation);
+/* The operation whose bytes begin here: where `next` of a reader pointed to before batch_next. */
+void batch_operation_read(const uint8_t *bytes, struct batch_operation *operation);
 
 static inline uint32_t batch_count(const void *checked)
 {

@@ -57,6 +57,7 @@ enum bts_status run_start(struct run *run, const struct file_system *system,
                                      .page_size = run->page_size,
                                      .map_span = 16u << 20,
                                      .log_segment_size = 64u << 10,
+                                     .replay_private_max = 1, /* each page is written at once */
                                      .log_size_max = 256u << 10,
                                      .inline_only = !run->threads};
     enum bts_status status;

@@ -215,7 +215,7 @@ static bool log_read(struct pending_log *log, const struct pending_claim *claim,
     status = pending_log_scan(log, claim, found, &error);
     log_text(status, &error);
     if (status == BTS_OK) {
-        FUZZ_PROMISE(pending_log_replay(log, claim, log_each, &seen, &error) == BTS_OK);
+        FUZZ_PROMISE(pending_log_replay(log, claim, log_each, NULL, &seen, &error) == BTS_OK);
         FUZZ_PROMISE(seen.count == found->frame_count && seen.last == found->last_txnid);
         FUZZ_PROMISE(seen.batches == found->batch_count);
         return true;

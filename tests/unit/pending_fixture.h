@@ -13,6 +13,7 @@
 
 #define SEGMENT 65536u
 #define SEGMENTS 6u
+#define KEPT_SEGMENTS 2u /* of which a replay holds the bytes */
 
 extern const uint8_t pending_uuid[16];
 extern struct pending_log pending_log_file;

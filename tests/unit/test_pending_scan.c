@@ -128,7 +128,8 @@ START_TEST(a_frame_behind_a_gap_and_an_old_header_counts_for_the_next_number)
 }
 END_TEST
 
-START_TEST(a_damaged_frame_below_a_durable_one_is_told)
+/* Of frames up to `last` the third is damaged, and those behind it say that it was durable. */
+static void assert_damage_is_told(txnid_t last)
 {
     uint64_t start;
     struct pending_claim claim;
@@ -138,12 +139,23 @@ START_TEST(a_damaged_frame_below_a_durable_one_is_told)
     pending_reopen();
     pending_begin(7, 1);
     start = pending_log_position(&pending_log_file);
-    pending_append_many(1, 10, 5000);
+    pending_append_many(1, last, 5000);
     pending_overwrite(start + 2 * 8192 + 100, "x", 1); /* frame 3 */
     claim = pending_claim_at(7, start, 0);
     ck_assert_int_eq(pending_scan(&claim, &error), BTS_DAMAGED);
     ck_assert_ptr_nonnull(strstr(error.text, "commit 3"));
     pending_teardown();
+}
+
+START_TEST(a_damaged_frame_below_a_durable_one_is_told)
+{
+    assert_damage_is_told(5); /* in one segment */
+}
+END_TEST
+
+START_TEST(a_damaged_frame_below_one_of_the_next_segment_is_told)
+{
+    assert_damage_is_told(10);
 }
 END_TEST
 
@@ -309,7 +321,8 @@ int main(void)
         "pending_scan", a_torn_frame_ends_the_log, a_torn_frame_in_a_new_segment_ends_the_log,
         a_recycled_segment_with_its_old_header_ends_the_log,
         a_frame_behind_a_gap_and_an_old_header_counts_for_the_next_number,
-        a_damaged_frame_below_a_durable_one_is_told, an_unsynced_frame_before_another_is_no_damage,
+        a_damaged_frame_below_a_durable_one_is_told,
+        a_damaged_frame_below_one_of_the_next_segment_is_told, an_unsynced_frame_before_another_is_no_damage,
         a_lost_segment_is_told,
         a_last_segment_whose_header_rotted_is_told, a_missing_log_is_refused,
         a_log_of_another_store_is_refused_and_left_alone,
