@@ -21,6 +21,9 @@
 #include "commit/publish.h"
 #include "format/batch.h"
 
+/* A frame that is larger goes to the log's thread: meanwhile the loop takes what comes next. */
+#define GROUP_INLINE_SIZE (64u << 10)
+
 /* ---- begin -------------------------------------------------------------- */
 
 static void group_reclaim(struct commit *commit)
@@ -206,7 +209,8 @@ static void group_write_task(struct worker_task *task)
 /*
  * Alone and nothing in flight: the hand-off to a thread would cost more than it
  * gives.  But beside a checkpoint a sync takes long, and the loop has others.
- * What is not synced is only copied into the cache.
+ * A large frame takes long as well, and who sends such has the next one on its
+ * way.  What is not synced is only copied into the cache.
  */
 static bool group_goes_inline(const struct commit *commit, const struct commit_group *group)
 {
@@ -215,7 +219,8 @@ static bool group_goes_inline(const struct commit *commit, const struct commit_g
     return commit->group_count == 1 &&
            (!group->syncs ||
             (group->requests.first == group->requests.last && group->requests.first != NULL &&
-             commit->waiting.first == NULL && !commit->checkpoint_running));
+             commit->waiting.first == NULL && !commit->checkpoint_running &&
+             group->buffer.body_size <= GROUP_INLINE_SIZE));
 }
 
 /* The group's way through the log: its frame if it has one, a sync if it needs one. */
