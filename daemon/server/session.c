@@ -80,6 +80,20 @@ void session_close(struct session *session)
     session_touch(session);
 }
 
+/*
+ * Bytes to be read at once: all there is room for; but of a large request no
+ * more than its rest, so that its batch is the end of the buffer and can be
+ * given away with it.
+ */
+static size_t session_wants(const struct session *session)
+{
+    size_t room = session->input_room - session->input_size;
+
+    return session->input_need > SESSION_READ_SIZE && session->input_need > session->input_size
+               ? bytes_min(room, session->input_need - session->input_size)
+               : room;
+}
+
 static void session_on_readable(evutil_socket_t fd, short what, void *context);
 static void session_on_writable(evutil_socket_t fd, short what, void *context);
 
@@ -296,8 +310,7 @@ static void session_on_readable(evutil_socket_t fd, short what, void *context)
         session_refuse_input(session);
         return;
     }
-    ssize_t size = recv(fd, session->input + session->input_size,
-                        session->input_room - session->input_size, 0);
+    ssize_t size = recv(fd, session->input + session->input_size, session_wants(session), 0);
     if (session->refused) {
         session->closing = true;
     } else if (size > 0) {

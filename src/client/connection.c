@@ -26,6 +26,7 @@
 #define CONNECTION_PULL_SIZE (64u << 10) /* room made before each recv, but .. */
 #define CONNECTION_FIRST_SIZE 2048u       /* before the first: who only attaches needs no more */
 #define CONNECTION_RETRY_MS 2            /* while the listener's queue is full */
+#define CONNECTION_SEND_SIZE (1 << 20)   /* under way in the socket, once it was full */
 #define CONNECTION_VECTORS_MAX 64u       /* handed to one sendmsg */
 
 /* ---- open and close -------------------------------------------------------------- */
@@ -176,6 +177,17 @@ static enum bts_status connection_lost(int errno_value, struct bts_error *error)
     return err_set_errno(error, BTS_UNAVAILABLE, errno_value, "the connection to the daemon broke");
 }
 
+/* The socket takes more from now on: each time that it is full both sides must be woken. */
+static void connection_widen(struct connection *connection)
+{
+    int size = CONNECTION_SEND_SIZE; /* the system may grant less */
+
+    if (!connection->is_wide) {
+        connection->is_wide = true;
+        (void)setsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    }
+}
+
 enum bts_status connection_push(struct connection *connection, struct iovec **vectors,
                                 size_t *left, struct bts_error *error)
 {
@@ -197,6 +209,7 @@ enum bts_status connection_push(struct connection *connection, struct iovec **ve
             (*left)--;
         }
         if (*left > 0) {
+            connection_widen(connection);
             (*vectors)->iov_base = (char *)(*vectors)->iov_base + sent;
             (*vectors)->iov_len -= (size_t)sent;
         }

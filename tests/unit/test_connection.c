@@ -349,9 +349,47 @@ START_TEST(what_is_no_socket_is_told)
 }
 END_TEST
 
+static int send_size(const struct connection *connection)
+{
+    int size;
+    socklen_t length = sizeof(size);
+
+    ck_assert_int_eq(getsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF, &size, &length), 0);
+    return size;
+}
+
+/* A load would else wake both sides for each 200 KiB. */
+START_TEST(a_socket_that_was_full_takes_more)
+{
+    static char bytes[4 << 20];
+    struct connection connection;
+    struct iovec vector = {bytes, 100};
+    struct iovec *vectors = &vector;
+    size_t left = 1;
+    int peer;
+    int size;
+
+    open_pair(&connection, &peer);
+    size = send_size(&connection);
+    ck_assert_int_eq(connection_push(&connection, &vectors, &left, NULL), BTS_OK);
+    ck_assert_uint_eq(left, 0);
+    ck_assert_int_eq(send_size(&connection), size);
+    vector = (struct iovec){bytes, sizeof(bytes)};
+    vectors = &vector;
+    left = 1;
+    ck_assert_int_eq(connection_push(&connection, &vectors, &left, NULL), BTS_OK);
+    ck_assert_uint_eq(left, 1);
+    ck_assert_int_gt(send_size(&connection), size);
+    connection_close(&connection);
+    ck_assert(!connection.is_wide);
+    close(peer);
+}
+END_TEST
+
 int main(void)
 {
-    return UNIT_RUN("connection", a_reply_that_comes_in_pieces_is_whole_at_the_end,
+    return UNIT_RUN("connection", a_socket_that_was_full_takes_more,
+                    a_reply_that_comes_in_pieces_is_whole_at_the_end,
                     several_replies_in_one_piece_come_one_by_one, what_is_no_resp_is_told,
                     a_peer_that_closes_is_noticed,
                     three_descriptors_are_kept_and_surplus_ones_closed,
