@@ -34,10 +34,11 @@ static void engine_note(void *context, const char *text)
 void engine_add_case(Suite *suite, int times, const TTest *const *tests, size_t test_count)
 {
     TCase *cases = tcase_create("engine");
+    int first = ENGINE_THREADS_ONLY && times == 2 ? 1 : 0;
 
     tcase_set_timeout(cases, UNIT_TIMEOUT_S);
     for (size_t i = 0; i < test_count; i++)
-        tcase_add_loop_test(cases, tests[i], 0, times);
+        tcase_add_loop_test(cases, tests[i], first, times);
     suite_add_tcase(suite, cases);
 }
 

@@ -33,6 +33,13 @@ struct engine {
     char note[BTS_ERROR_TEXT_MAX];
 };
 
+/* The thread sanitizer has nothing to say of one thread. */
+#ifdef __SANITIZE_THREAD__
+#define ENGINE_THREADS_ONLY true
+#else
+#define ENGINE_THREADS_ONLY false
+#endif
+
 /*
  * Adds tests to the suite, each run `times` times with _i from 0; most run
  * twice: without threads, and with the log's and the checkpoint's.
