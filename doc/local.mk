@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Design and format, and the examples.
 dist_doc_DATA += doc/FORMAT.md
+EXTRA_DIST += doc/bench-reads.svg doc/bench-writes.svg
 
 # What ./quickstart runs: public API only, like any program outside.
 noinst_PROGRAMS += doc/examples/packages/packages
