@@ -2,7 +2,6 @@
 # pages, floor 3b: where new pages come from.
 noinst_LIBRARIES += daemon/pages/libpages.a
 daemon_pages_libpages_a_SOURCES = \
-	daemon/pages/dirty_range.h \
 	daemon/pages/file.c daemon/pages/file.h \
 	daemon/pages/free_pages.c \
 	daemon/pages/horizon.c daemon/pages/horizon.h \

@@ -14,7 +14,6 @@
 
 #include "base/crc32c.h"
 #include "base/err.h"
-#include "pages/dirty_range.h"
 #include "pages/page_buffers.h"
 #include "pages/page_copies.h"
 #include "pages/private_table.h"
@@ -59,7 +58,6 @@ struct pages {
     struct private_table table;
     struct page_buffers buffers;
     struct page_copies *copies;     /* NULL: pages that are not private are seen in the map */
-    struct dirty_range dirty;       /* what pages_write wrote since pages_write_back */
     struct undo *undo;
     size_t undo_count;
     size_t undo_room;
@@ -80,7 +78,6 @@ static const void *private_page(const void *context, pgno_t pgno)
         return NULL;
     return page_copies_get(pages->copies, pgno);
 }
-
 
 /* Takes base, span and marks from the (perhaps grown) map. */
 static void source_from_map(struct pages *pages)
@@ -503,8 +500,6 @@ static enum bts_status write_sorted(struct pages *pages, struct private_page *li
             return status;
         for (size_t k = i; k < i + n; k++)
             map_mark_verified(&pages->source, list[k].pgno, pages->txnid);
-        dirty_range_add(&pages->dirty, list[i].pgno * (uint64_t)pages->page_size,
-                        n * pages->page_size);
         i += n;
     }
     return BTS_OK;
@@ -534,9 +529,11 @@ enum bts_status pages_write(struct pages *pages, struct bts_error *error)
     return status;
 }
 
-enum bts_status pages_write_back(struct pages *pages, size_t size_min, struct bts_error *error)
+enum bts_status pages_write_back(struct pages *pages, struct bts_error *error)
 {
-    return dirty_range_write_back(&pages->dirty, pages->data, size_min, error);
+    uint64_t count = atomic_load_explicit(&pages->file_pages, memory_order_relaxed);
+
+    return file_write_back(pages->data, 0, count * pages->page_size, error);
 }
 
 /* ---- runs ------------------------------------------------------------------------- */

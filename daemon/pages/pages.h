@@ -93,12 +93,8 @@ void pages_undo(struct pages *pages);
  * for the daemon: the caller decides by status).
  */
 BTS_MUST_USE enum bts_status pages_write(struct pages *pages, struct bts_error *error);
-/*
- * For who goes on writing pages: lets the disk begin with what pages_write wrote
- * since the last time, once that is so much.  BTS_IO, fatal.
- */
-BTS_MUST_USE enum bts_status pages_write_back(struct pages *pages, size_t size_min,
-                                              struct bts_error *error);
+/* For who goes on writing: lets the disk begin with what pages_write wrote.  BTS_IO, fatal. */
+BTS_MUST_USE enum bts_status pages_write_back(struct pages *pages, struct bts_error *error);
 /* Takes everything since pages_group_begin back, space too. */
 void pages_group_abort(struct pages *pages);
 

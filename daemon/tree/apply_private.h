@@ -16,7 +16,7 @@ struct apply {
     uint32_t bucket_id;            /* in use */
     struct bts_bytes bucket_name;  /* of it, for messages; data NULL: chosen by number */
     struct tree *tree;             /* of it; NULL: to be opened */
-    struct tree_place place;        /* where the last put went, if nothing came since */
+    struct tree_place place;       /* where the last put went, if nothing came since */
 };
 
 /* Does one operation; on failure whoever called undoes all since his savepoint. */

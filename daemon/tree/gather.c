@@ -288,6 +288,20 @@ static bool gather_is_void(const struct gather *gather, size_t index)
            gathered_is_blind(next);
 }
 
+/* Writes the private pages, and lets the disk begin whenever there is enough for it. */
+static enum bts_status gather_write(struct gather *gather, struct bts_error *error)
+{
+    enum bts_status status;
+
+    gather->written += pages_private_bytes(gather->pages);
+    status = pages_write(gather->pages, error);
+    if (status != BTS_OK || gather->written < GATHER_WRITE_BACK_SIZE) {
+        return status;
+    }
+    gather->written = 0;
+    return pages_write_back(gather->pages, error);
+}
+
 /* Does one operation, in the bucket that it is for. */
 static enum bts_status gather_do(struct gather *gather, struct apply *apply,
                                  const struct gathered *gathered, struct bts_error *error)
@@ -306,10 +320,7 @@ static enum bts_status gather_do(struct gather *gather, struct apply *apply,
         status = apply_operation(apply, &operation, error);
     }
     if (status == BTS_OK && pages_private_bytes(gather->pages) > gather->private_max) {
-        status = pages_write(gather->pages, error);
-        if (status == BTS_OK) {
-            status = pages_write_back(gather->pages, GATHER_WRITE_BACK_SIZE, error);
-        }
+        status = gather_write(gather, error);
     }
     pages_visit_next(gather->pages);
     return status;

@@ -35,6 +35,7 @@ struct gather {
     size_t count;
     size_t room;
     size_t common;         /* bytes in which all their keys begin alike */
+    size_t written;        /* bytes that went to the file since the disk was let begin */
 };
 void gather_fini(struct gather *gather);
 
