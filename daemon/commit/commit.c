@@ -446,6 +446,12 @@ uint64_t commit_log_limit(const struct commit *commit)
     return commit->options.log_size_max;
 }
 
+void commit_look(struct commit *commit)
+{
+    if (commit->serving && commit->failed == BTS_OK)
+        group_reclaim(commit);
+}
+
 uint64_t commit_retained_bytes(const struct commit *commit, txnid_t txnid)
 {
     return space_retained_pages(commit->space, txnid) * commit_page_size(commit);

@@ -194,7 +194,10 @@ int commit_checkpoint_progress(const struct commit *commit);
 /* The most bytes the log may have; a checkpoint begins at half of it. */
 uint64_t commit_log_limit(const struct commit *commit);
 
-/* Bytes that a snapshot at `txnid` keeps from reuse, at most. */
+/* Looks at all snapshots now, and not some time after the next commit. */
+void commit_look(struct commit *commit);
+
+/* Bytes that a snapshot at `txnid` keeps from reuse, at most, as of the last look. */
 uint64_t commit_retained_bytes(const struct commit *commit, txnid_t txnid);
 
 /*

@@ -93,6 +93,7 @@ struct commit {
     struct horizon *horizon;
     bool serving;
     bool survivors;              /* pages below the old mark are held */
+    int64_t scanned_ms;          /* when slots were looked at last */
     txnid_t recovered;           /* the txnid that recovery published */
 
     /* ---- states and groups -------------------------------------------------- */
@@ -189,6 +190,9 @@ void group_settle(struct commit *commit);
 
 /* Begins the group after `applied` in the next free place of the ring. */
 struct commit_group *group_begin(struct commit *commit);
+
+/* Scans, and frees what no snapshot holds any more. */
+void group_reclaim(struct commit *commit);
 
 /* Checks and applies one request; `logged`: its batch goes into the group's frame. */
 void group_apply(struct commit *commit, struct commit_group *group,

@@ -23,11 +23,25 @@
 
 /* A frame that is larger goes to the log's thread: meanwhile the loop takes what comes next. */
 #define GROUP_INLINE_SIZE (64u << 10)
+#define GROUP_SCAN_MS 20
+#define GROUP_SCAN_PAGES 512u
 
 /* ---- begin -------------------------------------------------------------- */
 
-static void group_reclaim(struct commit *commit)
+/*
+ * Scans have the processors interrupted that run readers.  What waits for the
+ * next one is what the groups freed meanwhile: little, or there is one.
+ */
+static bool group_scan_is_due(const struct commit *commit)
 {
+    return commit->horizon->reader_count == 0 ||
+           commit_now_ms() - commit->scanned_ms >= GROUP_SCAN_MS ||
+           space_unjudged(commit->space) >= GROUP_SCAN_PAGES;
+}
+
+void group_reclaim(struct commit *commit)
+{
+    commit->scanned_ms = commit_now_ms();
     /* Without memory for a scan pages stay in limbo for longer: no harm. */
     if (horizon_scan(commit->horizon, commit->beacon, NULL) == BTS_OK)
         space_reclaim(commit->space, commit->horizon);
@@ -59,7 +73,8 @@ struct commit_group *group_begin(struct commit *commit)
 {
     struct commit_group *group = group_clear(commit);
 
-    group_reclaim(commit);
+    if (group_scan_is_due(commit))
+        group_reclaim(commit);
     pages_group_begin(commit->pages, group->state.txnid);
     return group;
 }

@@ -9,8 +9,10 @@
  */
 #include "pages/horizon.h"
 
+#include "base/barrier.h"
 #include "base/err.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -217,9 +219,12 @@ enum bts_status horizon_scan(struct horizon *horizon, const struct beacon *beaco
         return status;
     horizon->pinned_count = 0;
     horizon->latest = atomic_load_explicit(&beacon->latest, memory_order_seq_cst);
-    /* Pairs with the seq_cst exchange of snapshot_pin: a slot that the loads below miss
+    /* Pairs with the seq_cst exchange of snapshot_announce: a slot that the loads below miss
      * belongs to a reader whose second load of `latest` sees at least the value above. */
     atomic_thread_fence(memory_order_seq_cst);
+    /* Pairs with its release store: the same, for those who joined. */
+    if (beacon->barriers != 0 && horizon->reader_count > 0 && !barrier_all())
+        return err_set_errno(error, BTS_IO, errno, "horizon: no barrier for the readers");
     scan_file(horizon, horizon->own, &own_count, &own_oldest);
     for (size_t i = 0; i < horizon->reader_count; i++) {
         if (horizon->readers[i].file != NULL)

@@ -3,9 +3,12 @@
  * horizon: which snapshots are pinned.
  *
  * Holds the slot files of all attached readers, mapped read-only, and the
- * daemon's own slots.  A scan loads `latest`, issues a full fence, and then
- * loads every slot: the result is good for judging pages freed by
- * transactions up to that `latest` (see space.h), and for nothing freed later.
+ * daemon's own slots.  A scan loads `latest`, issues a full fence, has a
+ * barrier made on behalf of the readers that joined (base/barrier.h), if the
+ * beacon promises one, and then loads every slot: the result is good for
+ * judging pages freed by transactions up to that `latest` (see space.h), and
+ * for nothing freed later.  The barrier interrupts processors that run readers:
+ * scans should be rare.
  *
  * Invariants
  *  (1) Any value in a slot is only a bound: a txnid above `latest` is treated
@@ -54,7 +57,7 @@ struct slot *horizon_own_slot(struct horizon *horizon);
 
 /*
  * Loads beacon->latest, fences, loads all slots, and fills latest and pinned.
- * BTS_NO_MEMORY: the last result must not be used.
+ * BTS_NO_MEMORY, BTS_IO (no barrier): the last result must not be used.
  */
 BTS_MUST_USE enum bts_status horizon_scan(struct horizon *horizon, const struct beacon *beacon,
                                           struct bts_error *error);

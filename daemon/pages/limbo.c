@@ -209,6 +209,11 @@ void space_reclaim(struct space *space, const struct horizon *horizon)
     judge_list(space, horizon, &space->limbo.fresh);
 }
 
+size_t space_unjudged(const struct space *space)
+{
+    return space->limbo.fresh.count;
+}
+
 uint64_t space_retained_pages(const struct space *space, txnid_t txnid)
 {
     const struct limbo *limbo = &space->limbo;

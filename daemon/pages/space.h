@@ -109,6 +109,9 @@ void space_undo(struct space *space, const struct space_savepoint *savepoint);
 /* Moves what may be reused, judged by this scan, from limbo to the free sets. */
 void space_reclaim(struct space *space, const struct horizon *horizon);
 
+/* Pieces of limbo that no scan has judged yet: what the next one is for. */
+size_t space_unjudged(const struct space *space);
+
 /* Pages [0, page_count) may be in use: the high-water mark, unpublished claims included. */
 pgno_t space_page_count(const struct space *space);
 

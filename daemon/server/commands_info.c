@@ -136,6 +136,7 @@ static uint64_t info_retained(const struct server *server)
 {
     uint64_t most = 0;
 
+    commit_look(server->commit);
     for (size_t i = 0; i < server->readers.count; i++) {
         struct reader_snapshots snapshots = readers_snapshots(&server->readers.entries[i]);
         uint64_t retained =

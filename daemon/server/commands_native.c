@@ -165,6 +165,7 @@ static void native_readers(struct call *call)
     uint64_t now_ms = server_wall_clock_ms();
 
     readers_sweep(&server->readers);
+    commit_look(server->commit);
     resp_array(call->out, server->readers.count);
     for (size_t i = 0; i < server->readers.count; i++) {
         const struct reader *reader = &server->readers.entries[i];

@@ -4,6 +4,7 @@
  */
 #include "server/run_directory.h"
 
+#include "base/barrier.h"
 #include "base/err.h"
 #include "commit/publish.h"
 #include "format/locks.h"
@@ -192,6 +193,12 @@ static bool run_beacon_is_ours(const struct beacon *beacon, const struct commit_
            beacon->page_size == identity->page_size;
 }
 
+/* Its readers may not fence: theirs is a beacon for a daemon that can do so for them. */
+static bool run_beacon_is_kept(const struct beacon *beacon)
+{
+    return beacon->barriers == 0 || barrier_all();
+}
+
 static struct beacon *run_beacon_map(int fd)
 {
     void *at = mmap(NULL, BEACON_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -230,8 +237,8 @@ static enum bts_status run_beacon_find(const struct run_directory *run, struct b
 }
 
 /*
- * Goes on with the beacon that lies here, if it is of this file.  If it is of
- * another one it is marked retired, and *generation gets its number.
+ * Goes on with the beacon that lies here, if it is of this file and what it
+ * promises can be kept.  Else it is marked retired, and *generation gets its number.
  */
 static enum bts_status run_beacon_reuse(struct run_directory *run,
                                         const struct commit_identity *identity,
@@ -247,7 +254,7 @@ static enum bts_status run_beacon_reuse(struct run_directory *run,
         munmap(beacon, BEACON_SIZE);
         return BTS_OK;
     }
-    if (run_beacon_is_ours(beacon, identity)) {
+    if (run_beacon_is_ours(beacon, identity) && run_beacon_is_kept(beacon)) {
         run->beacon = beacon;
         return BTS_OK;
     }
@@ -283,6 +290,7 @@ static enum bts_status run_beacon_create(struct run_directory *run,
     run->beacon->device = identity->device;
     run->beacon->inode = identity->inode;
     run->beacon->generation = generation;
+    run->beacon->barriers = barrier_all();
     run->beacon->page_size = (uint32_t)identity->page_size;
     memcpy(run->beacon->uuid, identity->uuid, sizeof(run->beacon->uuid));
     run_directory_set_state(run, BEACON_STARTING);

@@ -4,6 +4,7 @@
  */
 #include "client/attachment.h"
 
+#include "base/barrier.h"
 #include "base/err.h"
 
 #include <errno.h>
@@ -128,6 +129,8 @@ enum bts_status attachment_create(const int fds[ATTACHMENT_FDS], uint64_t span,
     status = slots_map(&created->slots, fds[ATTACHMENT_SLOT], error);
     if (status == BTS_OK) {
         status = attachment_map_beacon(created, fds[ATTACHMENT_BEACON], error);
+        created->slots.joined = status == BTS_OK && created->beacon->barriers != 0 &&
+                                barrier_join();
     } else {
         close(fds[ATTACHMENT_BEACON]);
     }
@@ -179,6 +182,7 @@ static enum bts_status attachment_imitate(struct attachment *attachment,
     attachment->beacon = beacon;
     attachment->slots.file = (struct slot_file *)(memory + BEACON_SIZE);
     attachment->slots.owner = attachment->owner;
+    attachment->slots.joined = barrier_join(); /* nobody scans; slots_idle has its own barrier */
     attachment->is_alone = true;
     return BTS_OK;
 }

@@ -10,11 +10,12 @@
  * small rest stays until the store is closed, so that a thread that is about
  * to pin in it finds memory there, sees that it was replaced, and comes again.
  *
- * Why that is safe: a thread pins (seq_cst exchange in the slot), then loads
- * the store's newest attachment (seq_cst); the releaser stores the newest
- * attachment (seq_cst), then loads the slots.  Either the releaser sees the
- * pin and leaves everything, or the thread sees the new attachment and unpins
- * without touching a page.
+ * Why that is safe: a thread pins (seq_cst exchange in the slot, or a store
+ * that others' barrier orders: read/snapshot.h), then loads the store's newest
+ * attachment (seq_cst); the releaser stores the newest attachment (seq_cst),
+ * then passes such a barrier and loads the slots (slots_idle).  Either the
+ * releaser sees the pin and leaves everything, or the thread sees the new
+ * attachment and unpins without touching a page.
  *
  * A store opened alone has an attachment too, whose beacon and slots are
  * private memory that nobody else sees: the reading code knows one case only.

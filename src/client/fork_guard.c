@@ -83,6 +83,7 @@ void fork_guard_remove(struct fork_guard *guard)
 
 enum bts_status fork_mark_create(fork_mark **mark, struct bts_error *error)
 {
+    static _Atomic uint64_t marks;
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
     void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -97,7 +98,9 @@ enum bts_status fork_mark_create(fork_mark **mark, struct bts_error *error)
         return status;
     }
     *mark = page;
-    atomic_store_explicit(*mark, 1, memory_order_relaxed);
+    /* relaxed: no two are alike, that is all */
+    atomic_store_explicit(*mark, atomic_fetch_add_explicit(&marks, 1, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     return BTS_OK;
 }
 

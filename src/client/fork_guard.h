@@ -41,16 +41,24 @@ void fork_guard_unlock(void);
 void fork_guard_add(struct fork_guard *guard, void (*in_child)(struct fork_guard *guard));
 void fork_guard_remove(struct fork_guard *guard);
 
-/* A word that is 1 in the process that made it and 0 in every child (MADV_WIPEONFORK). */
-typedef _Atomic uint32_t fork_mark;
+/*
+ * A word that is not 0 in the process that made it and 0 in every child
+ * (MADV_WIPEONFORK).  In one process no two are ever alike.
+ */
+typedef _Atomic uint64_t fork_mark;
 
 BTS_MUST_USE enum bts_status fork_mark_create(fork_mark **mark, struct bts_error *error);
 void fork_mark_destroy(fork_mark *mark);
 
-/* relaxed: only the kernel changes the word, and no other memory follows from it */
+/* relaxed: only the kernel changes the word, and no other memory follows from it; 0: a child */
+static inline uint64_t fork_mark_value(const fork_mark *mark)
+{
+    return atomic_load_explicit(mark, memory_order_relaxed);
+}
+
 static inline bool fork_mark_is_ours(const fork_mark *mark)
 {
-    return __builtin_expect(atomic_load_explicit(mark, memory_order_relaxed) != 0, 1);
+    return __builtin_expect(fork_mark_value(mark) != 0, 1);
 }
 
 #endif

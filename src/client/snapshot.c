@@ -2,9 +2,9 @@
 /*
  * snapshot: begin, renew and end, in nanoseconds.
  *
- * Begin is one locked instruction in the slot and a handful of loads.  Every
- * 1,021st begin of a thread reads the coarse clock, and once a second one of
- * those looks at the socket.
+ * Begin is a store in the slot and a handful of loads; and one locked instruction, where the
+ * daemon cannot make barriers for its readers (snapshot.h).  Every 1,021st begin of a thread
+ * reads the coarse clock, and once a second one of those looks at the socket.
  */
 #include "client/snapshot_private.h"
 
@@ -16,6 +16,7 @@
 #define SNAPSHOT_LOOK_EVERY 1021u
 
 #define COLD __attribute__((noinline, cold))
+#define NOINLINE __attribute__((noinline))
 
 static const fork_mark snapshot_closed_mark; /* 0 for ever */
 
@@ -33,10 +34,43 @@ enum bts_status snapshot_unusable(const struct snapshot *snapshot, struct bts_er
 static _Thread_local uint32_t snapshot_countdown
     __attribute__((tls_model("initial-exec"))) = SNAPSHOT_LOOK_EVERY;
 
+/*
+ * What the thread opened last, if that was in its own slot and without a fence:
+ * as long as nothing is published, opening again gives the same.
+ */
+static _Thread_local struct {
+    uint64_t mark; /* the value of the store's fork mark, which no other store has */
+    const struct beacon *beacon;
+    struct snapshot opened;
+} snapshot_last __attribute__((tls_model("initial-exec"))) = {.mark = UINT64_MAX};
+
 static inline struct attachment *snapshot_newest(const struct bts_store *store)
 {
     /* seq_cst: after the pin, if there was one; pairs with store_adopt (attachment.h) */
     return atomic_load_explicit(&store->attachment, memory_order_seq_cst);
+}
+
+/*
+ * Announces what the thread opened last, and whether that holds.  The slot and
+ * the beacon are there as long as the store is; the map, as long as the
+ * attachment is the newest or a slot is taken.  It was large enough for this
+ * state, whose root will not change.
+ */
+static inline bool snapshot_again(const struct bts_store *store)
+{
+    struct slot *slot = snapshot_last.opened.slot;
+
+    if (fork_mark_value(store->mark) != snapshot_last.mark ||
+        /* acquire: pairs with the release in snapshot_unpin, by any thread */
+        atomic_load_explicit(&slot->txn, memory_order_acquire) != SLOT_IDLE)
+        return false;
+    snapshot_announce(slot, snapshot_last.opened.state.txnid, true);
+    if (__builtin_expect(snapshot_is_latest(snapshot_last.beacon,
+                                            snapshot_last.opened.state.txnid) &&
+                         snapshot_newest(store) == snapshot_last.opened.attachment, 1))
+        return true;
+    slots_unpin(slot);
+    return false;
 }
 
 /* relaxed: stored before the `latest` that was acquired */
@@ -131,15 +165,23 @@ static COLD enum bts_status snapshot_begin_slowly(struct bts_store *store,
     return snapshot_look(store);
 }
 
-/*
- * The nearest slot is idle, nothing is published meanwhile, the map is large
- * enough: then this is all.  It keeps no more than a few registers busy; all
- * else is left to snapshot_begin_slowly.
- */
-enum bts_status bts_snapshot_open(struct bts_store *store, struct bts_snapshot *snapshot,
-                                  struct bts_error *error)
+/* If that was a begin without a fence, then the next may be short. */
+static inline void snapshot_remember(const struct bts_store *store, const struct snapshot *opened)
 {
-    struct snapshot *opened = (struct snapshot *)snapshot;
+    if (opened->attachment->slots.joined) {
+        snapshot_last.mark = fork_mark_value(store->mark);
+        snapshot_last.beacon = opened->attachment->beacon;
+        snapshot_last.opened = *opened;
+    }
+}
+
+/*
+ * The thread's own slot is idle, nothing is published meanwhile, the map is
+ * large enough: then this is all; the rest is left to snapshot_begin_slowly.
+ */
+static NOINLINE enum bts_status snapshot_begin(struct bts_store *store, struct snapshot *opened,
+                                               struct bts_error *error)
+{
     struct attachment *attachment = snapshot_newest(store);
     const struct beacon *beacon = attachment->beacon;
     const struct map *map;
@@ -163,7 +205,20 @@ enum bts_status bts_snapshot_open(struct bts_store *store, struct bts_snapshot *
     opened->slot = slot;
     opened->attachment = attachment;
     opened->source = &map->source;
+    snapshot_remember(store, opened);
     return snapshot_tick() ? snapshot_look(store) : BTS_OK;
+}
+
+enum bts_status bts_snapshot_open(struct bts_store *store, struct bts_snapshot *snapshot,
+                                  struct bts_error *error)
+{
+    struct snapshot *opened = (struct snapshot *)snapshot;
+
+    if (snapshot_again(store)) {
+        *opened = snapshot_last.opened;
+        return snapshot_tick() ? snapshot_look(store) : BTS_OK;
+    }
+    return snapshot_begin(store, opened, error);
 }
 
 /* ---- renew and end --------------------------------------------------------------- */
@@ -181,7 +236,8 @@ enum bts_status bts_snapshot_renew(struct bts_snapshot *snapshot, struct bts_err
         return bts_snapshot_open(attachment->store, snapshot, error);
     }
     /* An attachment replaced from here on is kept by our slot, which never looks idle. */
-    renewed->state = snapshot_pin(attachment->beacon, renewed->slot);
+    renewed->state =
+        snapshot_pin_as(attachment->beacon, renewed->slot, attachment->slots.joined);
     if (__builtin_expect(snapshot_outgrew(attachment, snapshot_map(attachment)), 0)) {
         return snapshot_grow(renewed, error);
     }

@@ -16,6 +16,7 @@
  *  192 u64 page count          high-water mark; stored before `latest`
  *  200 u64 checkpoint          txnid of the last durable checkpoint
  *  208 u64 sessions            daemon starts served by this beacon
+ *  216 u32 barriers            1: each scan of slots has a barrier made; from the beacon's birth on
  *  256 char daemon version[64]
  * 1024 ring[64]: u64 txn, u32 root, u32 depth (of the bucket directory), u64 reserved[2]
  * 3072 reserved
@@ -31,7 +32,7 @@
 #include <stdatomic.h>
 
 #define BEACON_MAGIC 0x0a63616562737462ull /* "btsbeac\n" */
-#define BEACON_VERSION 1u
+#define BEACON_VERSION 2u /* 1: without `barriers`; a daemon that goes on here must know it */
 #define BEACON_SIZE 4096u
 #define BEACON_RING 64u
 
@@ -65,6 +66,8 @@ struct beacon {
     _Alignas(64) _Atomic uint64_t page_count;
     _Atomic txnid_t checkpoint;
     _Atomic uint64_t sessions;
+    uint32_t barriers;
+    uint32_t reserved0;
     _Alignas(64) char daemon_version[64];
     uint8_t reserved1[704];
     struct beacon_root ring[BEACON_RING];
@@ -74,6 +77,7 @@ _Static_assert(sizeof(struct beacon) == BEACON_SIZE, "beacon is one page");
 _Static_assert(offsetof(struct beacon, latest) == 64, "latest at 64");
 _Static_assert(offsetof(struct beacon, wake) == 128, "wake at 128");
 _Static_assert(offsetof(struct beacon, page_count) == 192, "page count at 192");
+_Static_assert(offsetof(struct beacon, barriers) == 216, "barriers at 216");
 _Static_assert(offsetof(struct beacon, daemon_version) == 256, "version text at 256");
 _Static_assert(offsetof(struct beacon, ring) == 1024, "ring at 1024");
 

@@ -35,7 +35,8 @@
 #define SLOT_FILE_SIZE 65536u
 
 struct slot {
-    _Atomic txnid_t txn;    /* announce: seq_cst exchange, pairs with the fence of horizon_scan;
+    _Atomic txnid_t txn;    /* announce: seq_cst exchange, pairs with the fence of horizon_scan,
+                               or release store, pairs with its barrier;
                                idle: release store, pairs with its acquire load */
     _Atomic uint32_t wait;  /* set, full fence, recheck the wake word, wait; pairs with publish */
     uint32_t reserved[13];

@@ -4,6 +4,7 @@
  */
 #include "read/slots.h"
 
+#include "base/barrier.h"
 #include "base/err.h"
 
 #include <assert.h>
@@ -11,6 +12,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define SLOTS_SPREAD 8u /* far slots at which searches begin */
+
+_Thread_local char slots_thread_mark;
 
 /* Maps the file without looking at what it holds. */
 static enum bts_status slots_map_file(int fd, struct slot_file **file, struct bts_error *error)
@@ -42,8 +47,7 @@ enum bts_status slots_map(struct slots *slots, int fd, struct bts_error *error)
     struct slot_file *file = NULL;
     enum bts_status status = slots_map_file(fd, &file, error);
 
-    slots->file = NULL;
-    slots->owner = getpid();
+    *slots = (struct slots){.owner = getpid()};
     close(fd);
     if (status != BTS_OK)
         return status;
@@ -76,14 +80,54 @@ static void slots_raise_used(struct slot_file *file, unsigned index)
     }
 }
 
+/* Claims near slot `index` if it is nobody's, and announces `t` there if it is ready then. */
+static bool slots_take_near(struct slots *slots, unsigned index, txnid_t t)
+{
+    uintptr_t nobody = 0;
+
+    slots_raise_used(slots->file, index);
+    /* relaxed: whoever sees a claim that is not its own goes away */
+    atomic_compare_exchange_strong_explicit(&slots->claims[index], &nobody, slots_thread(),
+                                            memory_order_relaxed, memory_order_relaxed);
+    if (!slots_is_ready(slots, index))
+        return false;
+    snapshot_announce(&slots->file->slots[index], t, slots->joined);
+    return true;
+}
+
+/*
+ * Announces `t` in far slot `index` if that is idle.  seq_cst: on success this
+ * is the announcement that snapshot_pin makes with its exchange; acquire of it
+ * pairs with the release in snapshot_unpin by the thread that had the slot.
+ */
+static bool slots_take_far(struct slots *slots, unsigned index, txnid_t t)
+{
+    struct slot *slot = &slots->file->slots[index];
+    txnid_t idle = SLOT_IDLE;
+
+    slots_raise_used(slots->file, index);
+    return atomic_load_explicit(&slot->txn, memory_order_relaxed) == SLOT_IDLE &&
+           atomic_compare_exchange_strong_explicit(&slot->txn, &idle, t, memory_order_seq_cst,
+                                                   memory_order_relaxed);
+}
+
 struct slot *slots_take(struct slots *slots, unsigned hint, txnid_t t)
 {
-    assert(t != SLOT_IDLE && hint < SLOT_COUNT);
-    for (unsigned i = 0; i < SLOT_COUNT; i++) {
-        unsigned index = (hint + i) % SLOT_COUNT;
+    const unsigned far = SLOT_COUNT - SLOTS_NEAR;
 
-        slots_raise_used(slots->file, index);
-        if (slots_try(slots->file, index, t))
+    assert(t != SLOT_IDLE && hint < SLOTS_NEAR);
+    if (slots_take_near(slots, hint, t))
+        return &slots->file->slots[hint];
+    for (unsigned i = 0; i < far; i++) {
+        unsigned index = SLOTS_NEAR + (hint % SLOTS_SPREAD + i) % far;
+
+        if (slots_take_far(slots, index, t))
+            return &slots->file->slots[index];
+    }
+    for (unsigned i = 1; i < SLOTS_NEAR; i++) {
+        unsigned index = (hint + i) % SLOTS_NEAR;
+
+        if (slots_take_near(slots, index, t))
             return &slots->file->slots[index];
     }
     return NULL;
@@ -103,6 +147,9 @@ void slots_wait_end(struct slots *slots)
 
 bool slots_idle(const struct slots *slots)
 {
+    /* What other threads announced without a fence; pairs with the loads after it. */
+    if (slots->joined && !barrier_all())
+        return false;
     for (unsigned i = 0; i < SLOT_COUNT; i++)
         /* acquire: pairs with the release in snapshot_unpin */
         if (atomic_load_explicit(&slots->file->slots[i].txn, memory_order_acquire) != SLOT_IDLE)

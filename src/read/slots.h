@@ -2,21 +2,25 @@
 /*
  * slots: the slot file of this process as a pool for its threads.
  *
- * Taking a slot and announcing a snapshot in it are one step: a compare and
- * swap from SLOT_IDLE to the txnid.  A slot with an open snapshot never looks
- * idle, so nothing else needs to say which slots are taken, and begin plus end
- * costs one locked instruction.
+ * The SLOTS_NEAR first slots, which with the file's header fill one page, each
+ * belong to a thread: the first that claimed it, at a place that follows from
+ * the address of its stack.  It finds the same slot each time, warm in its own
+ * cache, and nobody else announces there, so it announces with plain stores.
+ * A claim is for ever; but a new thread at the place of a dead one is the same
+ * to us, and finds its slot.
  *
- * A thread begins its search at a place that follows from the address of its
- * stack: it finds the same slot each time, warm in its own cache, and threads
- * seldom meet.  The starting places are the SLOTS_NEAR first slots, which with
- * the file's header fill one page: a process of few threads costs a scan no
- * more than that.
+ * All others are for whoever comes: a second snapshot of a thread, and threads
+ * whose near slot is another's.  Taking one and announcing in it are one step,
+ * a compare and swap from SLOT_IDLE to the txnid.
+ *
+ * A slot with an open snapshot never looks idle, so nothing else needs to say
+ * which are taken.
  *
  * Invariants
  *  (1) `used` is above every slot that ever left SLOT_IDLE, and was so before
  *      it did (slot.h, invariant 1).
  *  (2) Only the thread that took a slot stores in its `txn` until it is idle.
+ *  (3) In a near slot only the thread that claimed it announces.
  */
 #ifndef READ_SLOTS_H
 #define READ_SLOTS_H
@@ -31,6 +35,8 @@
 struct slots {
     struct slot_file *file; /* mapped read-write, MADV_DONTFORK; NULL: not mapped */
     pid_t owner;            /* the process that mapped it */
+    bool joined;            /* the daemon's barriers reach us: announcements need no fence */
+    _Atomic uintptr_t claims[SLOTS_NEAR]; /* slots_thread of whose it is; 0: nobody's yet */
 };
 
 /*
@@ -52,22 +58,28 @@ static inline unsigned slots_hint(void)
     return (unsigned)(((uint64_t)((uint32_t)(stack >> 16) * 0x9e3779b1u) * SLOTS_NEAR) >> 32);
 }
 
-/*
- * Announces `t` in slot `index` if that is idle.  seq_cst: on success this is
- * the announcement that snapshot_pin makes with its exchange; acquire of it
- * pairs with the release in snapshot_unpin by the thread that had the slot.
- */
-static inline bool slots_try(struct slot_file *file, unsigned index, txnid_t t)
-{
-    struct slot *slot = &file->slots[index];
-    txnid_t idle = SLOT_IDLE;
+/* Its address tells living threads apart.  Found without a call: initial-exec. */
+extern _Thread_local char slots_thread_mark
+    __attribute__((visibility("hidden"), tls_model("initial-exec")));
 
-    return atomic_load_explicit(&slot->txn, memory_order_relaxed) == SLOT_IDLE &&
-           atomic_compare_exchange_strong_explicit(&slot->txn, &idle, t, memory_order_seq_cst,
-                                                   memory_order_relaxed);
+static inline uintptr_t slots_thread(void)
+{
+    return (uintptr_t)&slots_thread_mark;
 }
 
-/* Finds any idle slot, raising `used` if need be, and announces `t`: slots_pin, the slow half. */
+/* Whether the thread may announce in near slot `index`: it is its own, and idle. */
+static inline bool slots_is_ready(const struct slots *slots, unsigned index)
+{
+    /* relaxed: we claimed it ourselves, or nothing follows.
+       acquire: pairs with the release in snapshot_unpin, by any thread */
+    return atomic_load_explicit(&slots->claims[index], memory_order_relaxed) == slots_thread() &&
+           atomic_load_explicit(&slots->file->slots[index].txn, memory_order_acquire) == SLOT_IDLE;
+}
+
+/*
+ * Finds any idle slot, claiming or raising `used` if need be, and announces
+ * `t`: slots_pin, the slow half.
+ */
 struct slot *slots_take(struct slots *slots, unsigned hint, txnid_t t);
 
 /*
@@ -77,23 +89,22 @@ struct slot *slots_take(struct slots *slots, unsigned hint, txnid_t t);
 static inline struct slot *slots_pin(struct slots *slots, const struct beacon *beacon,
                                      struct snapshot_root *root)
 {
-    struct slot_file *file = slots->file;
     unsigned index = slots_hint();
-    struct slot *slot = &file->slots[index];
+    struct slot *slot = &slots->file->slots[index];
     txnid_t t = atomic_load_explicit(&beacon->latest, memory_order_acquire);
 
     root->txnid = t;
     if (t == 0)
         return NULL;
-    /* relaxed: `used` only grows, and only this process raises it */
-    if (index >= atomic_load_explicit(&file->used, memory_order_relaxed) ||
-        !slots_try(file, index, t)) {
+    if (slots_is_ready(slots, index)) {
+        snapshot_announce(slot, t, slots->joined);
+    } else {
         slot = slots_take(slots, index, t);
         if (slot == NULL)
             return NULL;
     }
     if (!snapshot_confirm(beacon, t, root))
-        *root = snapshot_pin(beacon, slot);
+        *root = snapshot_pin_as(beacon, slot, slots->joined);
     return slot;
 }
 
@@ -104,16 +115,15 @@ static inline struct slot *slots_pin(struct slots *slots, const struct beacon *b
 static inline struct slot *slots_pin_at(struct slots *slots, const struct beacon *beacon,
                                         unsigned index, struct snapshot_root *root)
 {
-    struct slot_file *file = slots->file;
+    struct slot *slot = &slots->file->slots[index];
     txnid_t t = atomic_load_explicit(&beacon->latest, memory_order_acquire);
 
-    /* relaxed: as in slots_pin */
-    if (t == 0 || index >= atomic_load_explicit(&file->used, memory_order_relaxed) ||
-        !slots_try(file, index, t))
+    if (t == 0 || !slots_is_ready(slots, index))
         return NULL;
+    snapshot_announce(slot, t, slots->joined);
     if (__builtin_expect(snapshot_confirm(beacon, t, root), 1))
-        return &file->slots[index];
-    snapshot_unpin(&file->slots[index]);
+        return slot;
+    snapshot_unpin(slot);
     return NULL;
 }
 
@@ -131,7 +141,7 @@ static inline void slots_unpin(struct slot *slot)
 void slots_wait_begin(struct slots *slots);
 void slots_wait_end(struct slots *slots);
 
-/* Whether every slot is idle; for tests, and before slots_unmap. */
+/* Whether every slot is idle, and was seen to be; false also if that cannot be told. */
 bool slots_idle(const struct slots *slots);
 
 #endif

@@ -23,8 +23,9 @@
  *
  * Memory is TSO: a plain or release store of a reader goes through a store
  * buffer that empties at any later time; a locked instruction empties it
- * first.  The daemon's store of `latest` may be such a store, too
- * (WEAK_PUBLISH: then the fence of horizon_scan alone has to do).
+ * first, and the barrier of a scan those of all readers.  The daemon's store of
+ * `latest` may be such a store, too (WEAK_PUBLISH: then the fence of
+ * horizon_scan alone has to do; a barrier is another's).
  *
  * What is left out
  *  - What is in a page.  A state is a set of TREE pages; a group takes one new
@@ -55,6 +56,7 @@
  *  RING=2, USED     the ring is checked; slots below `used` alone are scanned
  *  READER_DEATHS    readers die anywhere, and attach again
  *  LARGE            groups that a checkpoint commits
+ *  JOINED           readers may announce by a plain store; scans make a barrier
  *  WEAK_PUBLISH     `latest` is stored through the store buffer
  *  OTHER_PUBLISHES  a thread of its own publishes, in the middle of scans too.
  *                   In the daemon one thread does both, and what it freed is in
@@ -270,8 +272,13 @@ load: /* slots_pin, or snapshot_pin's loop */
 #endif
 #ifdef BREAK_NO_FENCE
     atomic { buffer[i] == EMPTY -> buffer[i] = target[i] } /* a release store */
+#elif defined(JOINED)
+    if /* snapshot_announce of one who joined, and of one who did not or takes a far slot */
+    :: atomic { buffer[i] == EMPTY -> buffer[i] = target[i] }
+    :: atomic { buffer[i] == EMPTY -> slot[i] = target[i] }
+    fi;
 #else
-    atomic { buffer[i] == EMPTY -> slot[i] = target[i] } /* slots_try, or the exchange */
+    atomic { buffer[i] == EMPTY -> slot[i] = target[i] } /* slots_take_far, or the exchange */
 #endif
     if
     MAY_DIE(i)

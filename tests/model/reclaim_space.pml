@@ -20,9 +20,23 @@ inline scan_slot(i)
 #endif
 }
 
+/* barrier_all: readers that run pass a fence, and those that do not have passed one. */
+inline readers_fence()
+{
+    d_step { empty_buffer(0); empty_buffer(READERS / 2); empty_buffer(READERS - 1) }
+}
+
+inline empty_buffer(i)
+{
+    if :: buffer[i] != EMPTY -> slot[i] = buffer[i]; buffer[i] = EMPTY :: else fi
+}
+
 /* horizon_scan up to its last slot; the last one is loaded by scan_end, with what follows. */
 inline scan()
 {
+#ifdef BREAK_BARRIER_BEFORE_LATEST
+    readers_fence();
+#endif
 #ifdef OTHER_PUBLISHES
     scan_latest = latest;
 #else
@@ -30,6 +44,9 @@ inline scan()
 #endif
 #if defined(WEAK_PUBLISH) && !defined(BREAK_NO_SCAN_FENCE)
     latest_buffer == 0; /* atomic_thread_fence */
+#endif
+#if defined(JOINED) && !defined(BREAK_NO_BARRIER) && !defined(BREAK_BARRIER_BEFORE_LATEST)
+    readers_fence();
 #endif
 #if READERS > 2
     atomic { scan_slot(0) }; atomic { scan_slot(1) };

@@ -66,6 +66,7 @@ static void make_run(struct run *run, txnid_t txnid)
     run->beacon->magic = BEACON_MAGIC;
     run->beacon->version = BEACON_VERSION;
     run->beacon->page_size = 4096;
+    run->beacon->barriers = txnid % 4 != 0; /* mostly: readers need no fence */
     atomic_store(&run->beacon->page_count, PAGES);
     publish_state(run->beacon, txnid);
     run->slot_probe = make_file(SLOT_FILE_SIZE);
@@ -270,6 +271,87 @@ START_TEST(a_renewed_snapshot_moves_to_the_new_attachment)
     bts_store_close(store);
     end_run(&old_run);
     end_run(&new_run);
+}
+END_TEST
+
+static txnid_t open_and_close(struct bts_store *store)
+{
+    struct bts_snapshot snapshot;
+    txnid_t txnid;
+
+    ck_assert_int_eq(bts_snapshot_open(store, &snapshot, NULL), BTS_OK);
+    txnid = bts_snapshot_txnid(&snapshot);
+    ck_assert_uint_eq(atomic_load(&snapshot_of(&snapshot)->slot->txn), txnid);
+    bts_snapshot_close(&snapshot);
+    return txnid;
+}
+
+/* A thread opens again what it opened last, as long as that is the newest state of that store. */
+START_TEST(without_a_fence_a_snapshot_is_the_newest_and_announced)
+{
+    struct run runs[3];
+    struct bts_store *store, *other;
+    struct bts_snapshot first, second;
+    pid_t child;
+    int how;
+
+    for (unsigned i = 0; i < 3; i++) {
+        make_run(&runs[i], 7 + 10 * i);
+        ck_assert_uint_eq(runs[i].beacon->barriers, 1);
+    }
+    store = open_store(&runs[0]);
+    other = open_store(&runs[1]);
+    ck_assert(store->attachment->slots.joined);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(open_and_close(store), 7);
+        ck_assert_uint_eq(open_and_close(store), 7);
+        ck_assert_uint_eq(open_and_close(other), 17);
+    }
+    ck_assert_int_eq(bts_snapshot_open(store, &first, NULL), BTS_OK);
+    ck_assert_int_eq(bts_snapshot_open(store, &second, NULL), BTS_OK);
+    ck_assert_ptr_ne(snapshot_of(&first)->slot, snapshot_of(&second)->slot);
+    ck_assert_uint_eq(atomic_load(&snapshot_of(&first)->slot->txn), 7);
+    ck_assert_uint_eq(atomic_load(&snapshot_of(&second)->slot->txn), 7);
+    publish_state(runs[0].beacon, 8);
+    ck_assert_int_eq(bts_snapshot_renew(&second, NULL), BTS_OK);
+    ck_assert_uint_eq(atomic_load(&snapshot_of(&first)->slot->txn), 7);
+    ck_assert_uint_eq(atomic_load(&snapshot_of(&second)->slot->txn), 8);
+    bts_snapshot_close(&second);
+    bts_snapshot_close(&first);
+    ck_assert(slots_idle(&store->attachment->slots));
+
+    ck_assert_uint_eq(open_and_close(store), 8);
+    child = fork();
+    if (child == 0) {
+        _exit(bts_snapshot_open(store, &first, NULL) == BTS_FORKED ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(child, &how, 0), child);
+    ck_assert_int_eq(how, 0);
+    store_adopt(store, attach(&runs[2]));
+    ck_assert_uint_eq(open_and_close(store), 27);
+    ck_assert_uint_eq(open_and_close(store), 27);
+    bts_store_close(store);
+    ck_assert_uint_eq(open_and_close(other), 17);
+    bts_store_close(other);
+    for (unsigned i = 0; i < 3; i++) {
+        end_run(&runs[i]);
+    }
+}
+END_TEST
+
+START_TEST(without_barriers_a_reader_does_not_join)
+{
+    struct run run;
+    struct bts_store *store;
+
+    make_run(&run, 8);
+    ck_assert_uint_eq(run.beacon->barriers, 0);
+    store = open_store(&run);
+    ck_assert(!store->attachment->slots.joined);
+    ck_assert_uint_eq(open_and_close(store), 8);
+    ck_assert_uint_eq(open_and_close(store), 8);
+    bts_store_close(store);
+    end_run(&run);
 }
 END_TEST
 
@@ -483,6 +565,8 @@ int main(void)
                     a_fork_child_holds_nothing_of_an_attachment,
                     a_replaced_attachment_stays_until_its_last_snapshot_is_closed,
                     a_renewed_snapshot_moves_to_the_new_attachment,
+                    without_a_fence_a_snapshot_is_the_newest_and_announced,
+                    without_barriers_a_reader_does_not_join,
                     the_same_run_directory_is_not_attached_twice,
                     a_file_that_outgrows_its_map_gets_a_bigger_one, slots_run_out_and_come_back,
                     a_late_pin_never_reads_what_is_gone,

@@ -15,8 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/barrier.h"
 #include "read/bucket.h"
 #include "read/snapshot.h"
 
@@ -286,6 +288,49 @@ START_TEST(a_pinned_snapshot_stays_as_it_was)
 }
 END_TEST
 
+/* Instead of the system's. */
+static unsigned barriers;
+
+bool barrier_all(void)
+{
+    barriers++;
+    return true;
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Each interrupts readers: one in 20 ms, or for 512 pieces of space, of which a commit frees few. */
+START_TEST(beside_readers_scans_are_few_and_pages_come_back)
+{
+    static struct slot_file file;
+    const unsigned changes = 2000;
+    uint64_t began_us;
+    uint64_t pages;
+    size_t id = 0;
+
+    engine_init_and_start(&engine, _i != 0);
+    engine.beacon->barriers = 1;
+    ck_assert_int_eq(horizon_add(&engine.horizon, &file, &id, NULL), BTS_OK);
+    engine_load(&engine, changes, 1);
+    began_us = now_us();
+    pages = atomic_load(&engine.beacon->page_count);
+    barriers = 0;
+    engine_load(&engine, changes, 1);
+    ck_assert_uint_ge(barriers, 2);
+    ck_assert_uint_le(barriers, 2 + (now_us() - began_us) / 20000 + changes * 8 / 512);
+    ck_assert_uint_le(atomic_load(&engine.beacon->page_count), pages + changes);
+    engine_check(&engine);
+    horizon_remove(&engine.horizon, id);
+    engine_fini(&engine);
+}
+END_TEST
+
 START_TEST(a_checkpoint_of_nothing_new_answers_at_once)
 {
     struct commit_checkpoint ticket = {.pin = true};
@@ -526,6 +571,7 @@ int main(void)
                 a_refused_batch_leaves_no_trace, bytes_that_are_no_batch_are_refused,
                 requests_of_a_group_see_those_before_them,
                 a_batch_that_only_reads_needs_no_frame, a_pinned_snapshot_stays_as_it_was,
+                beside_readers_scans_are_few_and_pages_come_back,
                 a_relaxed_commit_is_there_before_it_is_durable,
                 a_relaxed_commit_is_synced_after_a_while,
                 a_durable_commit_makes_the_relaxed_ones_before_it_durable,

@@ -4,14 +4,38 @@
  */
 #include "unit.h"
 
+#include "base/barrier.h"
 #include "pages/horizon.h"
 #include "read/snapshot.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 static struct beacon beacon;
 static struct horizon horizon;
+
+/* Instead of the system's barrier: what it makes visible, and what comes at that time. */
+static unsigned barriers;
+static bool barrier_is_refused;
+static struct slot_file *barrier_file;
+
+bool barrier_all(void)
+{
+    barriers++;
+    if (barrier_file != NULL) {
+        atomic_store(&barrier_file->slots[0].txn, 40);
+        atomic_store(&beacon.latest, 51);
+    }
+    errno = ENOMEM;
+    return !barrier_is_refused;
+}
+
+bool barrier_join(void)
+{
+    return true;
+}
 
 static void setup_at(txnid_t latest)
 {
@@ -149,11 +173,55 @@ START_TEST(own_slots_pin_like_any_other)
 }
 END_TEST
 
+START_TEST(a_scan_has_a_barrier_made_after_latest_and_before_the_slots)
+{
+    int fd;
+    size_t id;
+    struct slot_file *file = reader_file(&fd);
+
+    setup_at(50);
+    beacon.barriers = 1;
+    scan(); /* nobody could need one */
+    ck_assert_uint_eq(barriers, 0);
+    ck_assert_int_eq(horizon_add(&horizon, file, &id, NULL), BTS_OK);
+    atomic_store(&file->used, 1);
+    barrier_file = file;
+    scan();
+    ck_assert_uint_eq(barriers, 1);
+    ck_assert_uint_eq(horizon.latest, 50);
+    ck_assert_uint_eq(horizon.pinned_count, 1);
+    ck_assert_uint_eq(horizon_oldest(&horizon), 40);
+    barrier_file = NULL;
+    horizon_fini(&horizon);
+}
+END_TEST
+
+START_TEST(a_scan_without_its_barrier_says_nothing)
+{
+    int fd;
+    size_t id;
+    struct bts_error error;
+
+    setup_at(50);
+    beacon.barriers = 1;
+    ck_assert_int_eq(horizon_add(&horizon, reader_file(&fd), &id, NULL), BTS_OK);
+    barrier_is_refused = true;
+    ck_assert_int_eq(horizon_scan(&horizon, &beacon, &error), BTS_IO);
+    ck_assert_ptr_nonnull(strstr(error.text, "barrier"));
+    beacon.barriers = 0; /* nobody joined */
+    scan();
+    ck_assert_uint_eq(barriers, 1);
+    horizon_fini(&horizon);
+}
+END_TEST
+
 int main(void)
 {
     return UNIT_RUN("horizon", an_idle_store_has_nothing_pinned,
                     snapshots_of_all_readers_are_seen_once_and_in_order,
                     a_reader_that_cuts_its_file_short_is_broken_and_kills_nobody,
                     a_snapshot_from_the_future_marks_its_reader_broken,
-                    own_slots_pin_like_any_other);
+                    own_slots_pin_like_any_other,
+                    a_scan_has_a_barrier_made_after_latest_and_before_the_slots,
+                    a_scan_without_its_barrier_says_nothing);
 }

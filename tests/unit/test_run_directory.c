@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/barrier.h"
 #include "server/run_directory.h"
 
 /* The linker's --wrap leads here: the n-th such call from now on fails, once; 0: none. */
@@ -40,6 +41,19 @@ void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_
         return MAP_FAILED;
     }
     return __real_mmap(at, size, protection, flags, fd, offset);
+}
+
+/* Instead of the library's: a system that may refuse. */
+static bool barrier_is_refused;
+
+bool barrier_join(void)
+{
+    return !barrier_is_refused;
+}
+
+bool barrier_all(void)
+{
+    return !barrier_is_refused;
 }
 
 static char directory[200];
@@ -102,21 +116,61 @@ START_TEST(the_beacon_is_gone_on_with)
 }
 END_TEST
 
-START_TEST(a_beacon_of_another_file_is_retired)
+/* What a reader has mapped, and a daemon left. */
+static struct beacon *keep_beacon(void)
 {
     struct bts_error error;
     struct beacon *old;
-    ino_t before;
     int fd;
 
-    set_up();
-    before = beacon_inode();
     ck_assert_int_eq(open_run(&error), BTS_OK);
     ck_assert_int_eq(run_directory_beacon_descriptor(&run, &fd, &error), BTS_OK);
     old = mmap(NULL, BEACON_SIZE, PROT_READ, MAP_SHARED, fd, 0);
     ck_assert_ptr_ne(old, MAP_FAILED);
     close(fd);
     run_directory_close(&run);
+    return old;
+}
+
+/* Its readers do not fence, and nobody can make them: they keep what they have. */
+START_TEST(a_beacon_that_promises_barriers_is_retired_where_there_are_none)
+{
+    struct bts_error error;
+    struct beacon *old;
+    ino_t before;
+
+    set_up();
+    before = beacon_inode();
+    old = keep_beacon();
+    ck_assert_uint_eq(old->barriers, 1);
+    barrier_is_refused = true;
+    ck_assert_int_eq(open_run(&error), BTS_OK);
+    ck_assert_uint_ne(beacon_inode(), before);
+    ck_assert_uint_eq(atomic_load(&old->state), BEACON_RETIRED);
+    ck_assert_uint_gt(run.beacon->generation, old->generation);
+    ck_assert_uint_eq(run.beacon->barriers, 0);
+    run_directory_close(&run);
+    /* The new one's readers fence for themselves: any daemon will do. */
+    before = beacon_inode();
+    barrier_is_refused = false;
+    ck_assert_int_eq(open_run(&error), BTS_OK);
+    ck_assert_uint_eq(beacon_inode(), before);
+    ck_assert_uint_eq(run.beacon->barriers, 0);
+    run_directory_close(&run);
+    munmap(old, BEACON_SIZE);
+    tear_down();
+}
+END_TEST
+
+START_TEST(a_beacon_of_another_file_is_retired)
+{
+    struct bts_error error;
+    struct beacon *old;
+    ino_t before;
+
+    set_up();
+    before = beacon_inode();
+    old = keep_beacon();
     identity.inode++;
     ck_assert_int_eq(open_run(&error), BTS_OK);
     ck_assert_uint_ne(beacon_inode(), before);
@@ -152,6 +206,7 @@ END_TEST
 int main(void)
 {
     return UNIT_RUN("run_directory", the_beacon_is_gone_on_with,
+                    a_beacon_that_promises_barriers_is_retired_where_there_are_none,
                     a_beacon_of_another_file_is_retired,
                     a_beacon_that_cannot_be_looked_at_is_not_replaced);
 }

@@ -43,6 +43,7 @@ START_TEST(a_beacon_lies_as_the_format_says)
     ck_assert_uint_eq(offsetof(struct beacon, wake), 128);
     ck_assert_uint_eq(offsetof(struct beacon, page_count), 192);
     ck_assert_uint_eq(offsetof(struct beacon, checkpoint), 200);
+    ck_assert_uint_eq(offsetof(struct beacon, barriers), 216);
     ck_assert_uint_eq(offsetof(struct beacon, sessions), 208);
     ck_assert_uint_eq(offsetof(struct beacon, daemon_version), 256);
     ck_assert_uint_eq(offsetof(struct beacon, ring), 1024);
