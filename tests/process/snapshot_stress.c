@@ -471,7 +471,8 @@ int main(int argc, char **argv)
     if (alone)
         return failed ? EXIT_FAILURE : EXIT_SUCCESS;
     for (enum variant variant = RIGHT + 1; variant < VARIANT_COUNT; variant++) {
-        if ((variant == NO_FENCE || variant == NO_BARRIER) && (sanitizer || sysconf(_SC_NPROCESSORS_ONLN) < 2)) {
+        if ((variant == NO_FENCE || variant == NO_BARRIER) &&
+            (sanitizer || sysconf(_SC_NPROCESSORS_ONLN) < 2)) {
             printf("SKIP snapshot_stress, %s: %s\n", variant_names[variant],
                    sanitizer ? "the sanitizer's checks take longer than a store waits"
                              : "one processor sees its own stores in order");

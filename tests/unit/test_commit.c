@@ -305,7 +305,7 @@ static uint64_t now_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Each interrupts readers: one in 20 ms, or for 512 pieces of space, of which a commit frees few. */
+/* Each interrupts readers: one in 20 ms, or for 512 pieces of space; a commit frees few. */
 START_TEST(beside_readers_scans_are_few_and_pages_come_back)
 {
     static struct slot_file file;
