@@ -28,6 +28,8 @@
 /* In the order of keys a leaf is done with when the next one begins: what fits in the caches. */
 #define COMMIT_REPLAY_PRIVATE (512u << 10)
 #define COMMIT_CHECKPOINT_AGE_MS 30000u
+#define COMMIT_DIRECT_MIN (512u << 10)
+#define COMMIT_DIRECT_PERCENT 125u
 #define COMMIT_FINISH_TRIES 1000u
 /* Shorter runs of free pages are not worth a hole: the file falls to pieces. */
 #define COMMIT_HOLE_MIN (12u << 10)
@@ -108,6 +110,10 @@ static enum bts_status commit_set_options(struct commit *commit,
         options->log_size_max = COMMIT_LOG_SIZE;
     if (options->replay_private_max == 0)
         options->replay_private_max = COMMIT_REPLAY_PRIVATE;
+    if (options->direct_min == 0)
+        options->direct_min = COMMIT_DIRECT_MIN;
+    if (options->direct_percent == 0)
+        options->direct_percent = COMMIT_DIRECT_PERCENT;
     if (options->checkpoint_age_ms == 0)
         options->checkpoint_age_ms = COMMIT_CHECKPOINT_AGE_MS;
     if (!page_size_valid(options->page_size))

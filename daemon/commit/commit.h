@@ -47,9 +47,13 @@ struct commit_options {
     uint64_t map_span;                 /* 0: default */
     uint64_t log_segment_size;         /* bytes; 0: 4 MiB */
     uint64_t log_size_max;             /* bytes; a checkpoint begins at half of it; 0: 64 MiB */
+    size_t direct_min;                 /* of a batch that may bypass the log; 0: 512 KiB */
+    unsigned direct_percent;           /* pages to batch that are worth it at most; 0: 125 */
     size_t replay_private_max;         /* pages that replay keeps in memory; 0: 512 KiB */
     unsigned checkpoint_age_ms;        /* no commit waits longer for a checkpoint; 0: 30 s */
     bool inline_only;                  /* no threads at all: for tests and tools */
+    bool scan_always;                  /* each group looks at snapshots: for tests, as it is
+                                          the clock that says when else */
     void (*note)(void *context, const char *text); /* one line for the log; NULL: dropped */
     void *note_context;
 };
@@ -173,6 +177,7 @@ struct commit_stat {
     uint64_t log_bytes;          /* in frames not yet covered by a checkpoint */
     uint64_t log_size;
     uint64_t checkpoints;
+    uint64_t direct;             /* groups that a checkpoint committed, without the log */
     uint64_t replayed_frames;    /* by the recovery at start */
     uint64_t replayed_operations;
     struct space_stat space;

@@ -4,7 +4,7 @@
  *
  *   commit.c    open, close, stop; the requests' way through
  *   group.c     one group: apply, log, publish
- *   large.c     a batch too large for the log
+ *   large.c     batches too large for the log, or that it would only double
  *   schedule.c  checkpoints: when they are due, who asked, what they free
  *   recover.c   from the files to a serving engine
  *
@@ -65,6 +65,7 @@ struct commit_group {
     struct commit_list requests;
     uint32_t request_count;
     uint64_t log_us;             /* its time in the log */
+    size_t batch_bytes;          /* of the batches that were not refused */
     bool changed;                /* some batch of it may have written */
     bool has_frame;              /* else it only waits for the groups before it */
     bool relaxed;                /* no request of it wants more */
@@ -119,6 +120,7 @@ struct commit {
     bool checkpoint_wanted;      /* the log is full, or somebody asked without a ticket */
     bool checkpoint_of_space;    /* space_checkpoint_done is due when it is through */
     struct commit_group *large;  /* the job in progress commits this group */
+    bool dense;                  /* the last long batches were: see large.c */
     struct commit_checkpoint *tickets;       /* of the job in progress */
     struct commit_checkpoint *tickets_next;  /* of the one after it */
     int64_t dirty_since_ms;      /* the first publication not in a begun checkpoint; 0: none */
@@ -205,6 +207,9 @@ void group_apply(struct commit *commit, struct commit_group *group,
  */
 bool group_end(struct commit *commit, struct commit_group *group);
 
+/* Takes from `waiting` what fits into a frame's body of `body_max` bytes, and applies it. */
+void group_fill(struct commit *commit, struct commit_group *group, size_t body_max, bool logged);
+
 /* The state of `group` is durable: readers may see it. */
 void group_publish(struct commit *commit, struct commit_group *group);
 
@@ -215,7 +220,11 @@ void group_answer(struct commit *commit, struct commit_group *group);
 
 /* Whether a batch of this size fits in no frame. */
 bool large_is(const struct commit *commit, size_t batch_size);
-/* Commits the first waiting request, a large one, if nothing is in flight.  False: not yet. */
+/* Whether the log would only double what the request writes, as far as is known. */
+bool large_is_dense(const struct commit *commit, const struct commit_request *request);
+/* Looks at a group that was applied and whose pages are not written yet. */
+void large_learn(struct commit *commit, const struct commit_group *group);
+/* Commits what waits first, by a checkpoint, if nothing is in flight.  False: not yet. */
 bool large_begin(struct commit *commit);
 /* The checkpoint that commits it is durable. */
 void large_settle(struct commit *commit);

@@ -34,7 +34,7 @@
  */
 static bool group_scan_is_due(const struct commit *commit)
 {
-    return commit->horizon->reader_count == 0 ||
+    return commit->horizon->reader_count == 0 || commit->options.scan_always ||
            commit_now_ms() - commit->scanned_ms >= GROUP_SCAN_MS ||
            space_unjudged(commit->space) >= GROUP_SCAN_PAGES;
 }
@@ -66,6 +66,7 @@ static struct commit_group *group_clear(struct commit *commit)
     group->status = BTS_OK;
     group->state.txnid = commit->applied.txnid + 1;
     group->changed = false;
+    group->batch_bytes = 0;
     return group;
 }
 
@@ -125,6 +126,7 @@ static enum bts_status group_try(struct commit *commit, struct commit_group *gro
     if (writes && logged)
         pending_buffer_add(&group->buffer, request->batch, request->size);
     group->changed = group->changed || writes;
+    group->batch_bytes += request->size;
     return BTS_OK;
 }
 
@@ -181,6 +183,7 @@ bool group_end(struct commit *commit, struct commit_group *group)
         return false;
     } else {
         status = buckets_flush(commit->buckets, &error);
+        large_learn(commit, group);
         if (status == BTS_OK)
             status = pages_write(commit->pages, &error);
     }
@@ -398,8 +401,7 @@ static bool group_reserve(struct commit *commit, size_t body_max, enum bts_statu
     return true;
 }
 
-/* Takes from `waiting` what fits, and applies it. */
-static void group_fill(struct commit *commit, struct commit_group *group, size_t body_max)
+void group_fill(struct commit *commit, struct commit_group *group, size_t body_max, bool logged)
 {
     uint64_t now = commit_now_us();
     size_t taken = 0;
@@ -411,7 +413,7 @@ static void group_fill(struct commit *commit, struct commit_group *group, size_t
             return;
         taken += need;
         histogram_add(&commit->stages[COMMIT_STAGE_WAIT], now - commit->waiting.first->taken_us);
-        group_apply(commit, group, commit_list_take(&commit->waiting), true);
+        group_apply(commit, group, commit_list_take(&commit->waiting), logged);
     }
 }
 
@@ -433,7 +435,7 @@ static bool group_form(struct commit *commit)
         group->error = error;
         commit_list_append(&group->requests, commit_list_take(&commit->waiting));
     } else {
-        group_fill(commit, group, body_max);
+        group_fill(commit, group, body_max, true);
     }
     changed = group_end(commit, group);
     histogram_add(&commit->stages[COMMIT_STAGE_APPLY], commit_now_us() - began);
@@ -449,8 +451,9 @@ void group_pump(struct commit *commit)
 {
     while (commit->failed == BTS_OK && commit->waiting.first != NULL && commit->large == NULL &&
            commit->group_count < COMMIT_GROUPS_MAX) {
-        bool begun = large_is(commit, commit->waiting.first->size) ? large_begin(commit)
-                                                                   : group_form(commit);
+        bool large = large_is(commit, commit->waiting.first->size) ||
+                     large_is_dense(commit, commit->waiting.first);
+        bool begun = large ? large_begin(commit) : group_form(commit);
         if (!begun)
             return;
     }

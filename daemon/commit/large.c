@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * large: a batch that no frame can hold, committed by a checkpoint of its own.
+ * large: a group that is committed by a checkpoint of its own, not by a frame.
+ *
+ * Either a single batch that no frame can hold; or dense batches: those that
+ * write hardly more pages than a frame of theirs would take, as sorted input
+ * does.  The log would only double what goes to the disk.  Whether batches are
+ * dense is known when they have been applied, so the ones before are believed.
  *
  * It is a barrier.  The groups before it are durable and published first, and
  * no checkpoint is in progress; then it is applied, and the checkpoint of
  * exactly its state makes it durable; then it is published.  No frame is
- * written meanwhile: replay would not find the number before it.
+ * written meanwhile: replay would not find the number before it.  That is why
+ * a dense group takes what is waiting beside its first batch, as much as
+ * LARGE_DIRECT_GROUP of the least size, and there is none while the log holds
+ * more than that: its checkpoint would take long.
  */
 #include "commit/commit_private.h"
 
 #include <assert.h>
+
+#define LARGE_DIRECT_GROUP 8u
 
 bool large_is(const struct commit *commit, size_t batch_size)
 {
@@ -17,6 +27,26 @@ bool large_is(const struct commit *commit, size_t batch_size)
 }
 
 /* Its pages are in the file: now the checkpoint. */
+/* What a dense group takes beside its first batch, and what the log may hold before it. */
+static size_t large_direct_bytes(const struct commit *commit)
+{
+    return commit->options.direct_min * LARGE_DIRECT_GROUP;
+}
+
+bool large_is_dense(const struct commit *commit, const struct commit_request *request)
+{
+    return commit->dense && !request->relaxed && request->size >= commit->options.direct_min &&
+           !commit->checkpoint_running &&
+           pending_log_bytes(&commit->log) <= large_direct_bytes(commit);
+}
+
+void large_learn(struct commit *commit, const struct commit_group *group)
+{
+    if (group->batch_bytes >= commit->options.direct_min)
+        commit->dense = pages_private_bytes(commit->pages) / commit->options.direct_percent <=
+                        group->batch_bytes / 100;
+}
+
 static void large_submit(struct commit *commit, struct commit_group *group)
 {
     struct meta next = schedule_meta(commit, &group->state);
@@ -38,14 +68,18 @@ static void large_submit(struct commit *commit, struct commit_group *group)
 
 bool large_begin(struct commit *commit)
 {
+    bool alone = large_is(commit, commit->waiting.first->size);
     struct commit_group *group;
 
     if (commit->group_count > 0 || commit->checkpoint_running)
         return false;
     group = group_begin(commit);
     group_apply(commit, group, commit_list_take(&commit->waiting), false);
+    if (!alone)
+        group_fill(commit, group, large_direct_bytes(commit), false);
     commit->group_count++;
     if (group_end(commit, group)) {
+        commit->counts.direct++;
         large_submit(commit, group);
     } else {
         group->written = true;

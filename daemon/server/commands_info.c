@@ -103,6 +103,7 @@ static void info_persistence(struct server *server, struct resp_buffer *text)
     info_line(text, "txnid:%" PRIu64, stat.latest);
     info_line(text, "checkpoint_txnid:%" PRIu64, stat.checkpoint);
     info_line(text, "checkpoints:%" PRIu64, stat.checkpoints);
+    info_line(text, "direct_commits:%" PRIu64, stat.direct);
     info_line(text, "log_bytes:%" PRIu64, stat.log_bytes);
     info_line(text, "log_size:%" PRIu64, stat.log_size);
     info_line(text, "replayed_frames:%" PRIu64, stat.replayed_frames);

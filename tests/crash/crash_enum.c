@@ -88,6 +88,7 @@ struct story {
     unsigned checkpoint_each;
     size_t page_size;
     bool threads;
+    bool direct;                   /* most batches bypass the log */
 };
 
 static struct story story_of(uint64_t seed, const struct options *options)
@@ -101,7 +102,8 @@ static struct story story_of(uint64_t seed, const struct options *options)
                           .most = wraps ? 1 : 1 + (unsigned)(drawn >> 8) % 4,
                           .checkpoint_each = 5 + (unsigned)(drawn >> 16) % 12,
                           .page_size = seed % 6 == 5 ? 16384 : 4096,
-                          .threads = seed % 3 == 2};
+                          .threads = seed % 3 == 2,
+                          .direct = seed % 5 == 3};
 }
 
 /* Starts, commits up to version `last`. */
@@ -172,6 +174,7 @@ static unsigned long tell(const char *folder, const struct story *story, struct 
     run_init(&run, folder);
     run.page_size = story->page_size;
     run.threads = story->threads;
+    run.direct = story->direct;
     recorder_init(&recorder, &file_system_real, NULL);
     recorder.at_sync = cuts_at_sync;
     recorder.context = cuts;
@@ -180,6 +183,7 @@ static unsigned long tell(const char *folder, const struct story *story, struct 
     if (!good && fail_sync != 0)
         go_on_after_failure(&run, &recorder.system, story, oracle);
     run_fini(&run);
+    cuts->counts->direct_groups += run.direct_groups;
     syncs = recorder.syncs;
     cuts_forget(cuts);
     recorder_fini(&recorder);
@@ -339,6 +343,7 @@ static unsigned run_workers(const char *base, const struct options *options, str
 static void add_counts(struct cut_counts *to, const struct cut_counts *from)
 {
     to->built += from->built;
+    to->direct_groups += from->direct_groups;
     for (unsigned i = 0; i < CUT_KINDS; i++) {
         to->images[i] += from->images[i];
         to->distinct[i] += from->distinct[i];
@@ -386,7 +391,8 @@ static int report(const struct board *board, const struct options *options, unsi
     lost = total.verdicts[RUN_REFUSED] + total.verdicts[RUN_LOST] + died;
     holes = total.verdicts[RUN_HOLES] + total.verdicts[RUN_RESTLESS];
     leaked = total.verdicts[RUN_LEAKED];
-    printf("# %" PRIu64 " stories, seeds from %" PRIu64 "\n", all.stories, options->seed);
+    printf("# %" PRIu64 " stories, seeds from %" PRIu64 "; %" PRIu64
+           " groups committed without the log\n", all.stories, options->seed, total.direct_groups);
     printf("%" PRIu64 " distinct crash images, %" PRIu64 " lost, %" PRIu64 " holes, %" PRIu64
            " leaked\n",
            sum(total.distinct, CUT_KINDS), lost, holes, leaked);

@@ -31,6 +31,8 @@ void run_init(struct run *run, const char *directory)
 
 void run_kill(struct run *run)
 {
+    if (run->commit != NULL)
+        run->direct_groups += commit_stat(run->commit).direct;
     commit_close(run->commit);
     run->commit = NULL;
 }
@@ -59,6 +61,8 @@ enum bts_status run_start(struct run *run, const struct file_system *system,
                                      .log_segment_size = 64u << 10,
                                      .replay_private_max = 1, /* each page is written at once */
                                      .log_size_max = 256u << 10,
+                                     .direct_min = run->direct ? 1000 : 0,
+                                     .direct_percent = run->direct ? 1000000 : 0,
                                      .inline_only = !run->threads};
     enum bts_status status;
 

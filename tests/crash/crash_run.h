@@ -20,6 +20,8 @@ struct run {
     struct commit *commit;
     size_t page_size;       /* of a store that is created */
     bool threads;           /* the engine's: for log syncs and checkpoints */
+    bool direct;            /* long batches and what waits beside them bypass the log */
+    uint64_t direct_groups; /* that did, in all lives */
 };
 
 /* What a recovered image is held against.  Threads look while the story goes on. */

@@ -48,6 +48,7 @@ struct cut_counts {
     uint64_t images[CUT_KINDS];    /* recovered */
     uint64_t distinct[CUT_KINDS];
     uint64_t verdicts[RUN_VERDICTS];
+    uint64_t direct_groups;        /* of the lives that were cut: committed without the log */
     struct bts_error first;        /* what was wrong with the first bad one */
 };
 

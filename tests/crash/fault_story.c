@@ -37,7 +37,8 @@ static enum bts_status engine_open(struct story *story, const char *directory,
                                      .map_span = STORY_MAP_SPAN,
                                      .log_segment_size = 64u << 10,
                                      .log_size_max = 512u << 10,
-                                     .inline_only = !story->threads};
+                                     .inline_only = !story->threads,
+                                     .scan_always = true};
     enum bts_status status;
 
     snprintf(path, sizeof(path), "%s/%s", directory, FAULTS_STORE);

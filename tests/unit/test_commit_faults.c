@@ -7,6 +7,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -76,6 +77,112 @@ START_TEST(a_refused_large_batch_leaves_no_trace)
     engine_check(&engine);
     engine_load(&engine, 100, 8);
     engine_check_after_kill(&engine);
+    engine_fini(&engine);
+}
+END_TEST
+
+typedef void (*make_batch)(struct batch *batch, unsigned number, unsigned puts);
+
+/* Ascending puts: their pages are hardly more than the log's frame. */
+static void dense_batch(struct batch *batch, unsigned number, unsigned puts)
+{
+    char key[20];
+    char value[100];
+
+    memset(value, 'a' + (int)(number % 26), sizeof(value));
+    memset(batch, 0, sizeof(*batch));
+    for (unsigned i = 0; i < puts; i++) {
+        int size = snprintf(key, sizeof(key), "%06u/%06u", number, i);
+        ck_assert_int_eq(batch_add(batch, BATCH_PUT, 0, key, (size_t)size, value, sizeof(value),
+                                   NULL),
+                         BTS_OK);
+    }
+}
+
+/* Commits `count` batches that wait beside each other, numbered from `number`. */
+static void commit_batches(unsigned number, unsigned count, make_batch make, unsigned puts)
+{
+    struct commit_request requests[40];
+    struct batch batches[40];
+
+    memset(requests, 0, sizeof(requests));
+    for (unsigned i = 0; i < count; i++) {
+        make(&batches[i], number + i, puts);
+        requests[i].batch = batch_bytes(&batches[i], &requests[i].size);
+        requests[i].next = i + 1 < count ? &requests[i + 1] : NULL;
+    }
+    ck_assert_ptr_eq(engine_run(&engine, requests), requests);
+    for (unsigned i = 0; i < count; i++) {
+        ck_assert_msg(requests[i].status == BTS_OK, "%s", requests[i].error.text);
+        ck_assert_uint_le(requests[i].txnid, commit_stat(engine.commit).durable);
+        batch_fini(&batches[i]);
+        apply_results_fini(&requests[i].results);
+    }
+}
+
+static uint64_t default_entries(void)
+{
+    struct tree_view directory = commit_latest(engine.commit);
+    struct bucket_record record;
+
+    ck_assert_int_eq(bucket_find(&directory, "default", 7, &record, NULL), BTS_OK);
+    return record.entry_count;
+}
+
+/* Keys all over that are there already, each in another leaf. */
+static void sparse_batch(struct batch *batch, unsigned number, unsigned puts)
+{
+    char key[20];
+    char value[100];
+
+    memset(value, 'A' + (int)(number % 26), sizeof(value));
+    memset(batch, 0, sizeof(*batch));
+    for (unsigned i = 0; i < puts; i++) {
+        int size = snprintf(key, sizeof(key), "%06u/%06u", i * 7 % 40, i * 5 % 120);
+        ck_assert_int_eq(batch_add(batch, BATCH_PUT, 0, key, (size_t)size, value, sizeof(value),
+                                   NULL),
+                         BTS_OK);
+    }
+}
+
+START_TEST(dense_batches_bypass_the_log_together_and_others_do_not)
+{
+    struct commit_stat before;
+    struct commit_stat stat;
+
+    engine_init(&engine);
+    engine.options.direct_min = 8000;
+    engine.options.direct_percent = 200; /* the upper pages count for as much as the leaves */
+    engine.options.inline_only = _i == 0;
+    engine_start(&engine);
+    commit_batches(0, 1, dense_batch, 120); /* nothing is known yet */
+    stat = commit_stat(engine.commit);
+    ck_assert_uint_eq(stat.direct, 0);
+    commit_batches(1, 39, dense_batch, 120);
+    before = stat;
+    stat = commit_stat(engine.commit);
+    ck_assert_uint_ge(stat.direct, 39 / 8);
+    ck_assert_uint_le(stat.latest - before.latest, 39 / 3); /* several at once */
+    ck_assert_uint_eq(stat.log_bytes, 0);
+    ck_assert_uint_eq(default_entries(), 40 * 120);
+
+    before = stat;
+    commit_batches(40, 1, sparse_batch, 80); /* believed to be like those before */
+    commit_batches(41, 2, sparse_batch, 80);
+    stat = commit_stat(engine.commit);
+    ck_assert_uint_eq(stat.direct, before.direct + 1);
+    ck_assert_uint_gt(stat.log_bytes, 0);
+
+    before = stat;
+    commit_batches(43, 1, dense_batch, 30); /* short ones never do */
+    commit_batches(44, 1, dense_batch, 120);
+    commit_batches(45, 1, dense_batch, 120);
+    ck_assert_uint_eq(commit_stat(engine.commit).direct, before.direct + 1);
+    before = commit_stat(engine.commit);
+    engine_kill(&engine);
+    engine_start(&engine);
+    ck_assert_uint_ge(commit_stat(engine.commit).latest, before.latest);
+    ck_assert_uint_eq(default_entries(), 40 * 120 + 30 + 2 * 120);
     engine_fini(&engine);
 }
 END_TEST
@@ -342,6 +449,7 @@ int main(void)
     Suite *suite = suite_create("commit_faults");
 
     ENGINE_CASE(suite, 2, a_batch_too_large_for_the_log_is_committed_by_a_checkpoint,
+                dense_batches_bypass_the_log_together_and_others_do_not,
                 a_refused_large_batch_leaves_no_trace, a_large_batch_among_others_keeps_the_order,
                 a_full_disk_refuses_writers_and_harms_nobody,
                 a_large_batch_on_a_full_disk_is_refused,
