@@ -8,6 +8,7 @@
 #ifndef FORMAT_CELL_COVER_H
 #define FORMAT_CELL_COVER_H
 
+#include "base/bytes.h"
 #include "format/page.h"
 
 #include <string.h>
@@ -53,8 +54,17 @@ static inline bool cell_cover_has(const struct cell_cover *cover, size_t at)
 static inline bool cell_cover_rest_is_zero(const struct cell_cover *cover, const void *page,
                                            size_t from, size_t page_size, size_t *at)
 {
-    for (*at = from; *at < page_size; ++*at) {
-        if (((const uint8_t *)page)[*at] != 0 && !cell_cover_has(cover, *at)) {
+    const uint8_t *bytes = page;
+
+    *at = from;
+    while (*at < page_size) {
+        if (*at % 64 == 0 && cover->bits[*at / 64] == ~0ull) {
+            *at += 64;
+        } else if (*at % 8 == 0 && bytes_load_u64(bytes + *at) == 0) {
+            *at += 8;
+        } else if (bytes[*at] == 0 || cell_cover_has(cover, *at)) {
+            ++*at;
+        } else {
             return false;
         }
     }

@@ -9,6 +9,7 @@
 #include "read/page_copy.h"
 #include "read/tree_check.h"
 
+#include "base/bytes.h"
 #include "base/err.h"
 
 #include <stdio.h>
@@ -94,26 +95,52 @@ static void check_compare_page(struct tree_check *check, struct check_stretch *s
     check_stretch_add(check, stretch, fault);
 }
 
+/* The same eight bits on both sides, and none of a page beyond the store; mostly so. */
+static bool check_byte_agrees(const struct tree_check *check, uint64_t page, uint8_t mapped)
+{
+    return mapped == check_reached_byte(check, page) &&
+           (mapped == 0 || page + 8 <= check->page_count);
+}
+
+/* As check_byte_agrees, of 64 pages from `page` on, on the same side of the store's end. */
+static bool check_word_agrees(const struct tree_check *check, uint64_t page, uint64_t mapped)
+{
+    if (page >= check->page_count)
+        return mapped == 0;
+    return page + 64 <= check->page_count && mapped == bytes_load_u64(check->reached + page / 8);
+}
+
+/* Passes `count` pages at whose bits nothing is wrong, the `mapped` ones in use. */
+static void check_compare_skip(struct tree_check *check, struct check_stretch *stretch,
+                               unsigned count, uint64_t mapped)
+{
+    check->result.mapped += (unsigned)__builtin_popcountll(mapped);
+    check_stretch_add(check, stretch, CHECK_FAULT_NONE);
+    stretch->end += count - 1;
+}
+
 /* Compares `count` pages from stretch->end, a multiple of 8, with bits[0] on. */
 static void check_compare(struct tree_check *check, struct check_stretch *stretch,
                           const uint8_t *bits, uint64_t count)
 {
     uint64_t start = stretch->end;
+    uint64_t i = 0;
 
-    for (uint64_t i = 0; i < count; i += 8) {
-        uint8_t mapped = bits[i / 8];
-        uint8_t reached = check_reached_byte(check, start + i);
-        bool whole = i + 8 <= count && (mapped == 0 || start + i + 8 <= check->page_count);
+    while (i < count) {
+        uint64_t page = start + i;
+        const uint8_t *at = bits + i / 8;
 
-        if (mapped == reached && whole) { /* mostly so */
-            check->result.mapped += (unsigned)__builtin_popcount(mapped);
-            check_stretch_add(check, stretch, CHECK_FAULT_NONE);
-            stretch->end += 7;
-            continue;
+        if (i + 64 <= count && check_word_agrees(check, page, bytes_load_u64(at))) {
+            check_compare_skip(check, stretch, 64, bytes_load_u64(at));
+            i += 64;
+        } else if (i + 8 <= count && check_byte_agrees(check, page, *at)) {
+            check_compare_skip(check, stretch, 8, *at);
+            i += 8;
+        } else {
+            for (unsigned k = 0; k < 8 && i < count; k++, i++)
+                check_compare_page(check, stretch, page + k, (*at >> k & 1) != 0,
+                                   (check_reached_byte(check, page) >> k & 1) != 0);
         }
-        for (unsigned k = 0; k < 8 && i + k < count; k++)
-            check_compare_page(check, stretch, start + i + k, (mapped >> k & 1) != 0,
-                               (reached >> k & 1) != 0);
     }
 }
 
