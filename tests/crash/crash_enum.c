@@ -26,8 +26,8 @@
  * tells stories until N distinct images were recovered (BTS_CRASH_IMAGES, else
  * half a million), or N stories told; with --first, until the first bad image.
  */
+#include "calls.h"
 #include "cuts.h"
-#include "kept_maps.h"
 #include "versions.h"
 
 #include <assert.h>
@@ -208,15 +208,12 @@ static void tell_with_failures(const char *folder, const struct story *story,
                                struct oracle *oracle, struct findings *findings,
                                unsigned long syncs, const struct options *options)
 {
-    char scratch[300];
     char name[80];
     struct cuts cuts;
 
-    snprintf(scratch, sizeof(scratch), "%s/failed", folder);
     for (unsigned i = 0; i < options->failures; i++) {
         unsigned long sync = 1 + disk_mix(story->seed * 31 + i) % syncs;
-        cuts_init(&cuts, scratch, oracle, &findings->failed, 2, options->torn / 4,
-                  story->seed + i);
+        cuts_init(&cuts, 0, oracle, &findings->failed, 2, options->torn / 4, story->seed + i);
         snprintf(name, sizeof(name), "story %" PRIu64 ", sync %lu failed", story->seed, sync);
         cuts.story = name;
         (void)tell(folder, story, &cuts, oracle, sync);
@@ -232,30 +229,26 @@ static void tell_story(const char *folder, uint64_t seed, const struct options *
     static struct oracle oracle;
     static struct cuts cuts;
     static struct cuts nested;
-    char scratch[300];
     char name[80];
     unsigned long syncs;
 
     version_seed = seed;
     version_digests(oracle.digests, VERSIONS_MAX);
     snprintf(name, sizeof(name), "story %" PRIu64, seed);
-    snprintf(scratch, sizeof(scratch), "%s/cut", folder);
-    cuts_init(&cuts, scratch, &oracle, &findings->story, options->samples,
-              options->torn, seed);
-    snprintf(scratch, sizeof(scratch), "%s/deeper", folder);
-    cuts_init(&nested, scratch, &oracle, &findings->nested, 2, options->torn / 4, seed);
+    cuts_init(&cuts, 0, &oracle, &findings->story, options->samples, options->torn, seed);
+    cuts_init(&nested, 1, &oracle, &findings->nested, 2, options->torn / 4, seed);
     cuts.story = nested.story = name;
     cuts.nested = &nested;
     cuts.first = nested.first = options->first;
     cuts.nested_each = options->nested_each;
     cuts.run.page_size = nested.run.page_size = story.page_size;
-    kept_maps_enable(true);
+    calls_keep_maps(true);
     syncs = tell(folder, &story, &cuts, &oracle, 0);
     cuts_fini(&nested);
     cuts_fini(&cuts);
     if (!options->first || bad_of(findings) == 0)
         tell_with_failures(folder, &story, &oracle, findings, syncs, options);
-    kept_maps_enable(false);
+    calls_keep_maps(false);
     findings->stories++;
 }
 
@@ -291,6 +284,7 @@ static void work(const char *folder, const struct options *options, struct board
     /* The same few blocks again and again: not from and back to the system each time. */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    scratch_make_pool();
     mkdir(folder, 0700);
     while (atomic_load(&board->distinct) < options->images) {
         uint64_t seed = atomic_fetch_add(&board->next_seed, 1);

@@ -262,7 +262,7 @@ static void apply_torn(struct cuts *cuts, const struct disk_op *op)
 }
 
 /* An image with the operations for which `keep` says so; number `torn` in part. */
-static void build(struct cuts *cuts, const struct recorder *recorder, const uint8_t *keep,
+static void build(struct cuts *cuts, struct recorder *recorder, const uint8_t *keep,
                   size_t torn, enum cut_kind kind, size_t which)
 {
     image_reset(cuts->image, &recorder->durable);
@@ -282,7 +282,7 @@ static size_t sample_place(size_t i, size_t samples, size_t count)
     return count <= samples ? i : count - 1 - i * count / samples;
 }
 
-static void build_subsets(struct cuts *cuts, const struct recorder *recorder, uint8_t *keep)
+static void build_subsets(struct cuts *cuts, struct recorder *recorder, uint8_t *keep)
 {
     size_t count = recorder->pending_count;
 
@@ -293,7 +293,7 @@ static void build_subsets(struct cuts *cuts, const struct recorder *recorder, ui
     }
 }
 
-static void build_samples(struct cuts *cuts, const struct recorder *recorder, uint8_t *keep)
+static void build_samples(struct cuts *cuts, struct recorder *recorder, uint8_t *keep)
 {
     size_t count = recorder->pending_count;
     size_t samples = count < cuts->samples ? count : cuts->samples;
@@ -316,7 +316,7 @@ static void build_samples(struct cuts *cuts, const struct recorder *recorder, ui
 }
 
 /* Every size change, lost alone and kept alone. */
-static void build_sizes(struct cuts *cuts, const struct recorder *recorder, uint8_t *keep)
+static void build_sizes(struct cuts *cuts, struct recorder *recorder, uint8_t *keep)
 {
     size_t count = recorder->pending_count;
 
@@ -346,7 +346,7 @@ static unsigned torn_ways(const struct cuts *cuts, const struct recorder *record
 }
 
 /* Torn writes, the newest first, with the others there or not. */
-static void build_torn(struct cuts *cuts, const struct recorder *recorder, uint8_t *keep)
+static void build_torn(struct cuts *cuts, struct recorder *recorder, uint8_t *keep)
 {
     size_t count = recorder->pending_count;
     size_t budget = 2 * (size_t)cuts->torn;
@@ -364,7 +364,7 @@ static void build_torn(struct cuts *cuts, const struct recorder *recorder, uint8
 static void follow(struct cuts *cuts, struct recorder *recorder)
 {
     if (cuts->followed == NULL) {
-        scratch_init(&cuts->scratch, cuts->directory, &recorder->durable);
+        scratch_init(&cuts->scratch, cuts->place, &recorder->durable);
         cuts->followed = recorder;
     }
     scratch_follow(&cuts->scratch);
@@ -403,7 +403,7 @@ void cuts_at_sync(void *context, struct recorder *recorder)
 
 /* ---- life --------------------------------------------------------------- */
 
-void cuts_init(struct cuts *cuts, const char *directory, struct oracle *oracle,
+void cuts_init(struct cuts *cuts, unsigned place, struct oracle *oracle,
                struct cut_counts *counts, unsigned samples, unsigned torn, uint64_t random)
 {
     memset(cuts, 0, sizeof(*cuts));
@@ -413,8 +413,8 @@ void cuts_init(struct cuts *cuts, const char *directory, struct oracle *oracle,
     cuts->samples = samples;
     cuts->torn = torn;
     cuts->random = random;
-    snprintf(cuts->directory, sizeof(cuts->directory), "%s", directory);
-    run_init(&cuts->run, directory);
+    cuts->place = place;
+    run_init(&cuts->run, scratch_directory(place));
     cuts->image = image_create();
     hash_set_init(&cuts->images);
     hash_set_init(&cuts->reads);

@@ -80,7 +80,7 @@ struct cuts {
     struct cut_counts *counts;
     const char *story;             /* for messages */
     struct run run;                /* that recovers images */
-    char directory[200];           /* where */
+    unsigned place;                /* .. in that scratch */
     struct cuts *nested;           /* cuts the recoveries of some of them; NULL: none */
     unsigned nested_each;
     unsigned nested_turn;
@@ -102,11 +102,11 @@ struct cuts {
 uint64_t cut_counts_bad(const struct cut_counts *counts);
 
 /* `oracle` and `counts` must outlive it. */
-void cuts_init(struct cuts *cuts, const char *directory, struct oracle *oracle,
+void cuts_init(struct cuts *cuts, unsigned place, struct oracle *oracle,
                struct cut_counts *counts, unsigned samples, unsigned torn, uint64_t random);
 void cuts_fini(struct cuts *cuts);
 
-/* Before a recorder that was cut goes: its files go from the scratch folder. */
+/* Before a recorder that was cut goes: its files go from the scratch. */
 void cuts_forget(struct cuts *cuts);
 
 /* For recorder.at_sync; the context is a struct cuts. */

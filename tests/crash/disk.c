@@ -29,27 +29,32 @@ uint64_t disk_mix(uint64_t x)
     return x ^ (x >> 33);
 }
 
-/* Four lanes, so that the multiplications overlap. */
+static uint64_t multiply(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Two lanes, so that the multiplications overlap. */
 uint64_t disk_hash(const void *bytes, size_t size)
 {
-    uint64_t lanes[4] = {1, 2, 3, 4};
+    uint64_t lanes[2] = {0x9e3779b97f4a7c15ull, 0x7fb5d329728ea185ull};
     const uint8_t *at = bytes;
     size_t i = 0;
 
     for (; i + 32 <= size; i += 32) {
-        for (unsigned lane = 0; lane < 4; lane++) {
-            uint64_t word;
-            memcpy(&word, at + i + 8 * lane, 8);
-            lanes[lane] = (lanes[lane] ^ word) * 0x9e3779b97f4a7c15ull;
-            lanes[lane] ^= lanes[lane] >> 32;
-        }
+        uint64_t words[4];
+        memcpy(words, at + i, sizeof(words));
+        lanes[0] = multiply(words[0] ^ lanes[0], words[1] ^ 0x81dadef4bc2dd44dull);
+        lanes[1] = multiply(words[2] ^ lanes[1], words[3] ^ 0xe7037ed1a0b428dbull);
     }
     for (; i < size; i += 8) {
         uint64_t word = 0;
         memcpy(&word, at + i, size - i < 8 ? size - i : 8);
         lanes[0] = disk_mix(lanes[0] ^ word);
     }
-    return disk_mix(lanes[0] ^ disk_mix(lanes[1] ^ disk_mix(lanes[2] ^ disk_mix(lanes[3]))));
+    return disk_mix(lanes[0] ^ disk_mix(lanes[1]));
 }
 
 uint64_t disk_zero_hash(void)
@@ -104,6 +109,7 @@ static void disk_note(struct disk *disk, int inode, uint32_t page)
 {
     struct disk_inode *of = &disk->inodes[inode];
 
+    of->sum_known = false;
     of->hashes[page] = disk_hash(of->bytes + (size_t)page * DISK_PAGE, DISK_PAGE);
     if (disk->changed_count == disk->changed_room) {
         disk->changed_room = disk->changed_room * 2 + 64;
@@ -121,6 +127,7 @@ static void disk_resize(struct disk *disk, int inode, uint64_t size)
 
     disk_reserve(of, disk_pages(size));
     of->size = size;
+    of->sum_known = false;
     if (size < before)
         memset(of->bytes + size, 0, (size_t)of->page_count * DISK_PAGE - size);
     for (uint32_t page = (uint32_t)((size < before ? size : before) / DISK_PAGE);
@@ -179,10 +186,10 @@ static uint32_t *image_slot(const struct image *image, int inode, uint32_t page)
     }
 }
 
-void image_reset(struct image *image, const struct disk *disk)
+void image_reset(struct image *image, struct disk *disk)
 {
-    if (image->page_count > 0)
-        memset(image->table, 0, sizeof(image->table));
+    for (size_t i = 0; i < image->page_count; i++)
+        *image->pages[i].slot = 0;
     image->page_count = 0;
     image->disk = disk;
     memcpy(image->names, disk->names, sizeof(image->names));
@@ -204,6 +211,7 @@ static struct image_page *image_own(struct image *image, int inode, uint32_t pag
     assert(image->page_count < IMAGE_PAGES_MAX);
     own = &image->pages[image->page_count++];
     *slot = (uint32_t)image->page_count;
+    own->slot = slot;
     own->place = (struct disk_place){inode, page};
     own->whole = NULL;
     if (image->page_count > image->page_room) {
@@ -292,18 +300,41 @@ static uint64_t image_hash_page(const struct image_page *page)
     return *known;
 }
 
+/* Of all pages of an inode of the disk. */
+static uint64_t disk_sum(struct disk_inode *of)
+{
+    if (!of->sum_known) {
+        of->sum = 0;
+        for (uint32_t page = 0; page < disk_pages(of->size); page++)
+            of->sum += place_hash(page, of->hashes[page]);
+        of->sum_known = true;
+    }
+    return of->sum;
+}
+
 uint64_t image_hash(struct image *image)
 {
+    uint64_t sums[DISK_INODES] = {0};
     uint64_t hash = 0;
 
-    for (size_t i = 0; i < image->page_count; i++)
-        image->pages[i].hash = image_hash_page(&image->pages[i]);
     for (unsigned name = 0; name < DISK_NAMES; name++) {
         int inode = image->names[name];
-        uint64_t sum = 0;
-        for (uint32_t page = 0; inode >= 0 && page < disk_pages(image->sizes[inode]); page++)
-            sum += place_hash(page, image_page_hash(image, inode, page));
-        hash = disk_mix(hash ^ disk_mix(sum + (inode >= 0 ? image->sizes[inode] + 1 : 0)));
+        if (inode >= 0)
+            sums[inode] = disk_sum(&image->disk->inodes[inode]);
+    }
+    /* Whatever a change of size cuts off or brings is among the image's own. */
+    for (size_t i = 0; i < image->page_count; i++) {
+        struct image_page *own = &image->pages[i];
+        const struct disk_inode *of = &image->disk->inodes[own->place.inode];
+        own->hash = image_hash_page(own);
+        if (own->place.page < disk_pages(of->size))
+            sums[own->place.inode] -= place_hash(own->place.page, of->hashes[own->place.page]);
+        if (own->place.page < disk_pages(image->sizes[own->place.inode]))
+            sums[own->place.inode] += place_hash(own->place.page, own->hash);
+    }
+    for (unsigned name = 0; name < DISK_NAMES; name++) {
+        int inode = image->names[name];
+        hash = disk_mix(hash ^ disk_mix(inode >= 0 ? sums[inode] + image->sizes[inode] + 1 : 0));
     }
     return hash;
 }

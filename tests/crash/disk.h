@@ -59,6 +59,8 @@ struct disk_inode {
     uint32_t page_count;    /* of `bytes` */
     uint8_t *bytes;
     uint64_t *hashes;       /* of each page */
+    uint64_t sum;           /* of its pages' hashes with their places .. */
+    bool sum_known;         /* .. or to be made again */
 };
 
 struct disk {
@@ -96,10 +98,11 @@ struct image_page {
     uint64_t hash;          /* after image_hash */
     const struct disk_op *whole; /* the one write that all of it comes from; NULL: several */
     uint8_t *bytes;
+    uint32_t *slot;         /* in the table */
 };
 
 struct image {
-    const struct disk *disk;
+    struct disk *disk;
     uint64_t sizes[DISK_INODES];
     int names[DISK_NAMES];
     struct image_page *pages; /* that are not as the disk's */
@@ -111,7 +114,7 @@ struct image {
 struct image *image_create(void);
 void image_destroy(struct image *image);
 /* The disk as it is. */
-void image_reset(struct image *image, const struct disk *disk);
+void image_reset(struct image *image, struct disk *disk);
 void image_apply(struct image *image, const struct disk_op *op);
 /* Bytes [from, to) of a write. */
 void image_apply_part(struct image *image, const struct disk_op *op, uint64_t from, uint64_t to);

@@ -13,16 +13,17 @@
 # crash_enum alone reports to standard output itself; its last line is the verdict.
 crash_programs += tests/crash/crash_enum
 tests_crash_crash_enum_SOURCES = tests/crash/crash_enum.c \
+	tests/crash/calls.c tests/crash/calls.h \
 	tests/crash/crash_run.c tests/crash/crash_run.h \
 	tests/crash/cuts.c tests/crash/cuts.h \
 	tests/crash/disk.c tests/crash/disk.h \
-	tests/crash/kept_maps.c tests/crash/kept_maps.h \
 	tests/crash/recorder.c tests/crash/recorder.h \
 	tests/crash/scratch.c tests/crash/scratch.h \
 	tests/crash/versions.c tests/crash/versions.h
 tests_crash_crash_enum_LDADD = $(commit_libs)
-tests_crash_crash_enum_LDFLAGS = $(AM_LDFLAGS) $(kept_maps_ldflags)
-kept_maps_ldflags = -Wl,--wrap=mmap,--wrap=munmap
+tests_crash_crash_enum_LDFLAGS = $(AM_LDFLAGS) $(calls_ldflags)
+calls_ldflags = -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=fstat,--wrap=stat \
+	-Wl,--wrap=fstatfs,--wrap=fcntl,--wrap=close
 
 crash_command = BTS_SANITIZER=$(bts_sanitizer) tests/crash/crash_enum
 check-crash: $(crash_programs)

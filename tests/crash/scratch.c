@@ -3,24 +3,20 @@
 #include "scratch.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* Every inode has a name of its own, beside those that lead to it in an image. */
-static void inode_path(const struct scratch *scratch, int inode, char path[300])
-{
-    snprintf(path, 300, "%s/inode%d", scratch->directory, inode);
-}
+static const char *const directories[SCRATCHES] = {"/scratch/0", "/scratch/1"};
 
-static void name_path(const struct scratch *scratch, unsigned name, char path[300])
-{
-    snprintf(path, 300, "%s/%s", scratch->directory, disk_names[name]);
-}
+/* One file of memory, mapped twice: every scratch file is a stretch of it. */
+static uint8_t *maps;
+static const uint8_t *views;
+static struct scratch_file pool[SCRATCHES * SCRATCH_FILES];
+static struct scratch *scratches[SCRATCHES]; /* in use */
 
 static bool bit_get(const uint8_t *bits, uint32_t i)
 {
@@ -39,29 +35,37 @@ static void bit_clear(uint8_t *bits, uint32_t i)
 
 /* ---- the files ---------------------------------------------------------- */
 
-static void file_make(struct scratch *scratch, int inode)
+static void *map_pool(int fd, int protection)
 {
-    struct scratch_file *file = &scratch->files[inode];
-    char path[300];
-    struct stat st;
+    void *map = mmap(NULL, sizeof(pool) / sizeof(pool[0]) * SCRATCH_FILE_SIZE, protection,
+                     MAP_SHARED | MAP_NORESERVE, fd, 0);
 
-    inode_path(scratch, inode, path);
-    file->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (file->fd < 0 || fstat(file->fd, &st) != 0)
+    if (map == MAP_FAILED)
         abort();
-    file->inode_number = st.st_ino;
-    file->size = 0;
-    file->map = mmap(NULL, (size_t)DISK_INODE_PAGES * DISK_PAGE, PROT_READ | PROT_WRITE,
-                     MAP_SHARED, file->fd, 0);
-    if (file->map == MAP_FAILED)
+    return map;
+}
+
+void scratch_make_pool(void)
+{
+    size_t count = sizeof(pool) / sizeof(pool[0]);
+    int fd = memfd_create("scratch", MFD_CLOEXEC);
+
+    if (fd < 0 || ftruncate(fd, (off_t)(count * SCRATCH_FILE_SIZE)) != 0)
         abort();
+    maps = map_pool(fd, PROT_READ | PROT_WRITE);
+    views = map_pool(fd, PROT_READ);
+    for (size_t i = 0; i < count; i++) {
+        pool[i].map = maps + i * SCRATCH_FILE_SIZE;
+        pool[i].view = views + i * SCRATCH_FILE_SIZE;
+    }
+    close(fd);
 }
 
 static void file_resize(struct scratch_file *file, uint64_t size)
 {
-    assert(size <= (uint64_t)DISK_INODE_PAGES * DISK_PAGE);
-    if (size != file->size && ftruncate(file->fd, (off_t)size) != 0)
-        abort();
+    assert(size <= SCRATCH_FILE_SIZE);
+    if (size < file->size)
+        memset(file->map + size, 0, file->size - size);
     file->size = size;
 }
 
@@ -97,10 +101,7 @@ void scratch_follow(struct scratch *scratch)
 
     for (int inode = 0; inode < (int)DISK_INODES; inode++) {
         struct scratch_file *file = &scratch->files[inode];
-        if (disk->inodes[inode].page_count > 0 && file->fd < 0)
-            file_make(scratch, inode);
-        if (file->fd >= 0)
-            file_resize(file, disk->inodes[inode].size);
+        file_resize(file, disk->inodes[inode].size);
     }
     for (size_t i = 0; i < disk->changed_count; i++) {
         struct disk_place place = disk->changed[i];
@@ -112,31 +113,31 @@ void scratch_follow(struct scratch *scratch)
 
 /* ---- an image ----------------------------------------------------------- */
 
+static bool is_named(const struct image *image, int inode)
+{
+    for (unsigned name = 0; name < DISK_NAMES; name++) {
+        if (image->names[name] == inode)
+            return true;
+    }
+    return false;
+}
+
 void scratch_put(struct scratch *scratch, struct image *image)
 {
-    char from[300];
-    char to[300];
-
     assert(scratch->image == NULL && scratch->disk->changed_count == 0);
     scratch->image = image;
     scratch->read_hash = 0;
     for (unsigned name = 0; name < DISK_NAMES; name++) {
         int inode = image->names[name];
-        if (inode < 0)
-            continue;
-        if (scratch->files[inode].fd < 0)
-            file_make(scratch, inode);
-        file_resize(&scratch->files[inode], image->sizes[inode]);
-        inode_path(scratch, inode, from);
-        name_path(scratch, name, to);
-        if (link(from, to) != 0)
-            abort();
+        scratch->names[name] = inode;
+        if (inode >= 0)
+            file_resize(&scratch->files[inode], image->sizes[inode]);
     }
     for (size_t i = 0; i < image->page_count; i++) {
         struct disk_place place = image->pages[i].place;
         const struct disk_inode *of = &scratch->disk->inodes[place.inode];
-        if (scratch->files[place.inode].fd < 0)
-            continue; /* of a file that no name leads to */
+        if (!is_named(image, place.inode))
+            continue;
         if (disk_pages(of->size) > place.page && of->hashes[place.page] == image->pages[i].hash &&
             disk_pages(image->sizes[place.inode]) > place.page)
             continue; /* as it is there already */
@@ -148,18 +149,16 @@ void scratch_put(struct scratch *scratch, struct image *image)
 
 void scratch_take_back(struct scratch *scratch)
 {
+    for (int inode = 0; inode < (int)DISK_INODES; inode++)
+        file_resize(&scratch->files[inode], scratch->disk->inodes[inode].size);
     for (unsigned name = 0; name < DISK_NAMES; name++) {
-        char path[300];
-        name_path(scratch, name, path);
-        unlink(path);
+        if (scratch->image->names[name] >= 0) {
+            struct scratch_file *file = &scratch->files[scratch->image->names[name]];
+            memset(file->read, 0, sizeof(file->read));
+        }
     }
-    for (int inode = 0; inode < (int)DISK_INODES; inode++) {
-        struct scratch_file *file = &scratch->files[inode];
-        if (file->fd < 0)
-            continue;
-        file_resize(file, scratch->disk->inodes[inode].size);
-        memset(file->read, 0, sizeof(file->read));
-    }
+    for (; scratch->made > 0; scratch->made--)
+        file_resize(&scratch->files[DISK_INODES + scratch->made - 1], 0);
     for (size_t i = 0; i < scratch->dirty_count; i++) {
         struct disk_place place = scratch->dirty[i];
         struct scratch_file *file = &scratch->files[place.inode];
@@ -217,34 +216,48 @@ static void note_write(struct scratch *scratch, int inode, uint64_t from, uint64
     }
 }
 
-static const struct file_ops *real(void)
+/* The file of a descriptor that scratch_open gave. */
+static int file_of_fd(const struct scratch *scratch, int fd)
 {
-    return file_system_real.ops;
+    int file = fd - SCRATCH_FD - (int)(scratch->place * SCRATCH_FILES);
+
+    assert(file >= 0 && file < (int)SCRATCH_FILES);
+    return file;
+}
+
+static int fd_of_file(const struct scratch *scratch, int file)
+{
+    return SCRATCH_FD + (int)(scratch->place * SCRATCH_FILES) + file;
+}
+
+/* Whether it was there, in the image. */
+static bool is_image_file(int file)
+{
+    return file < (int)DISK_INODES;
 }
 
 static int scratch_open(void *context, const char *path, int flags, mode_t mode)
 {
     struct scratch *scratch = context;
-    int fd = real()->open(NULL, path, flags, mode);
-    struct stat st;
+    int name = disk_name_of(path);
 
-    if (fd < 0)
-        return fd;
-    if (fd >= SCRATCH_FDS || fstat(fd, &st) != 0)
+    (void)mode;
+    if (name < 0)
         abort();
-    scratch->fds[fd] = -1; /* a file that recovery has made: it goes with its name */
-    for (unsigned name = 0; name < DISK_NAMES; name++) {
-        int inode = scratch->image->names[name];
-        if (inode >= 0 && scratch->files[inode].inode_number == st.st_ino)
-            scratch->fds[fd] = inode;
+    if (scratch->names[name] < 0 && (flags & O_CREAT) == 0)
+        return -ENOENT;
+    if (scratch->names[name] < 0) {
+        if (scratch->made == SCRATCH_MADE)
+            abort();
+        scratch->names[name] = (int)(DISK_INODES + scratch->made++);
     }
-    return fd;
+    return fd_of_file(scratch, scratch->names[name]);
 }
 
 static int scratch_close(void *context, int fd)
 {
-    (void)context;
-    return real()->close(NULL, fd);
+    (void)context, (void)fd;
+    return 0;
 }
 
 /* The head is read in one piece; of that only the metas count, which are looked at. */
@@ -256,62 +269,68 @@ static bool is_head(const struct scratch *scratch, int inode, size_t size, off_t
 static ssize_t scratch_pread(void *context, int fd, void *data, size_t size, off_t offset)
 {
     struct scratch *scratch = context;
-    int inode = scratch->fds[fd];
-    ssize_t n = real()->pread(NULL, fd, data, size, offset);
+    int file = file_of_fd(scratch, fd);
+    uint64_t end = scratch->files[file].size;
+    uint64_t from = (uint64_t)offset;
 
-    if (n > 0 && inode >= 0) {
-        uint64_t end = is_head(scratch, inode, size, offset) ? 2 * DISK_PAGE
-                                                             : (uint64_t)offset + (uint64_t)n;
-        for (uint32_t page = (uint32_t)(offset / DISK_PAGE); page < disk_pages(end); page++)
-            note_read(scratch, inode, page);
+    if (from >= end)
+        return 0;
+    if (end - from > size)
+        end = from + size;
+    memcpy(data, scratch->files[file].map + from, end - from);
+    if (is_image_file(file)) {
+        uint64_t noted = is_head(scratch, file, size, offset) ? 2 * DISK_PAGE : end;
+        for (uint32_t page = (uint32_t)(from / DISK_PAGE); page < disk_pages(noted); page++)
+            note_read(scratch, file, page);
     }
-    return n;
+    return (ssize_t)(end - from);
 }
 
 static ssize_t scratch_pwritev(void *context, int fd, const struct iovec *parts, int part_count,
                                off_t offset)
 {
     struct scratch *scratch = context;
-    int inode = scratch->fds[fd];
-    ssize_t n = real()->pwritev(NULL, fd, parts, part_count, offset);
+    int file = file_of_fd(scratch, fd);
+    uint64_t end = (uint64_t)offset;
 
-    if (n > 0 && inode >= 0) {
-        uint64_t end = (uint64_t)offset + (uint64_t)n;
-        note_write(scratch, inode, (uint64_t)offset, end);
-        if (end > scratch->files[inode].size)
-            scratch->files[inode].size = end;
+    for (int i = 0; i < part_count; i++) {
+        assert(end + parts[i].iov_len <= SCRATCH_FILE_SIZE);
+        memcpy(scratch->files[file].map + end, parts[i].iov_base, parts[i].iov_len);
+        end += parts[i].iov_len;
     }
-    return n;
+    if (is_image_file(file))
+        note_write(scratch, file, (uint64_t)offset, end);
+    if (end > scratch->files[file].size)
+        scratch->files[file].size = end;
+    return (ssize_t)(end - (uint64_t)offset);
 }
 
 static int scratch_fallocate(void *context, int fd, int mode, off_t offset, off_t size)
 {
     struct scratch *scratch = context;
-    int inode = scratch->fds[fd];
-    int result = real()->fallocate(NULL, fd, mode, offset, size);
+    int file = file_of_fd(scratch, fd);
+    uint64_t end = (uint64_t)(offset + size);
 
-    if (result == 0 && inode >= 0) {
-        uint64_t end = (uint64_t)(offset + size);
-        if (mode != 0)
-            note_write(scratch, inode, (uint64_t)offset, end);
-        else if (end > scratch->files[inode].size)
-            scratch->files[inode].size = end;
+    assert(end <= SCRATCH_FILE_SIZE);
+    if (mode != 0) {
+        memset(scratch->files[file].map + offset, 0, (size_t)size);
+        if (is_image_file(file))
+            note_write(scratch, file, (uint64_t)offset, end);
+    } else if (end > scratch->files[file].size) {
+        scratch->files[file].size = end;
     }
-    return result;
+    return 0;
 }
 
 static int scratch_truncate(void *context, int fd, off_t size)
 {
     struct scratch *scratch = context;
-    int inode = scratch->fds[fd];
-    int result = real()->truncate(NULL, fd, size);
+    int file = file_of_fd(scratch, fd);
 
-    if (result == 0 && inode >= 0) {
-        if ((uint64_t)size < scratch->files[inode].size)
-            note_write(scratch, inode, (uint64_t)size, scratch->files[inode].size);
-        scratch->files[inode].size = (uint64_t)size;
-    }
-    return result;
+    if (is_image_file(file) && (uint64_t)size < scratch->files[file].size)
+        note_write(scratch, file, (uint64_t)size, scratch->files[file].size);
+    file_resize(&scratch->files[file], (uint64_t)size);
+    return 0;
 }
 
 /* Nothing is lost here: the cut that matters has been. */
@@ -335,8 +354,13 @@ static int scratch_rename(void *context, const char *from, const char *to)
 
 static int scratch_unlink(void *context, const char *path)
 {
-    (void)context;
-    return real()->unlink(NULL, path);
+    struct scratch *scratch = context;
+    int name = disk_name_of(path);
+
+    if (name < 0 || scratch->names[name] < 0)
+        return -ENOENT;
+    scratch->names[name] = -1;
+    return 0;
 }
 
 static int scratch_sync_directory(void *context, const char *path)
@@ -361,29 +385,61 @@ static const struct file_ops scratch_ops = {
 
 /* ---- life --------------------------------------------------------------- */
 
-void scratch_init(struct scratch *scratch, const char *directory, struct disk *disk)
+void scratch_init(struct scratch *scratch, unsigned place, struct disk *disk)
 {
+    assert(maps != NULL && place < SCRATCHES && scratches[place] == NULL);
     memset(scratch, 0, sizeof(*scratch));
     scratch->system = (struct file_system){.ops = &scratch_ops, .context = scratch};
-    snprintf(scratch->directory, sizeof(scratch->directory), "%s", directory);
+    scratch->place = place;
+    scratch->files = &pool[place * SCRATCH_FILES];
     scratch->disk = disk;
-    for (unsigned i = 0; i < DISK_INODES; i++)
-        scratch->files[i].fd = -1;
-    mkdir(directory, 0700);
+    scratches[place] = scratch;
 }
 
 void scratch_fini(struct scratch *scratch)
 {
-    for (int inode = 0; inode < (int)DISK_INODES; inode++) {
-        char path[300];
-        struct scratch_file *file = &scratch->files[inode];
-        if (file->fd < 0)
-            continue;
-        munmap(file->map, (size_t)DISK_INODE_PAGES * DISK_PAGE);
-        close(file->fd);
-        inode_path(scratch, inode, path);
-        unlink(path);
-    }
+    assert(scratch->image == NULL && scratch->dirty_count == 0);
+    for (int inode = 0; inode < (int)DISK_INODES; inode++)
+        file_resize(&scratch->files[inode], 0);
     free(scratch->dirty);
-    rmdir(scratch->directory);
+    scratches[scratch->place] = NULL;
+}
+
+const char *scratch_directory(unsigned place)
+{
+    return directories[place];
+}
+
+/* ---- for calls.c -------------------------------------------------------- */
+
+const struct scratch_file *scratch_file_of(int fd)
+{
+    unsigned at = (unsigned)(fd - SCRATCH_FD);
+
+    return at < sizeof(pool) / sizeof(pool[0]) ? &pool[at] : NULL;
+}
+
+bool scratch_has_path(const char *path)
+{
+    return strncmp(path, "/scratch/", 9) == 0;
+}
+
+const struct scratch_file *scratch_file_at(const char *path)
+{
+    const struct scratch *scratch = scratches[path[9] - '0'];
+    int name = disk_name_of(path);
+
+    return name < 0 || scratch->names[name] < 0 ? NULL : &scratch->files[scratch->names[name]];
+}
+
+unsigned scratch_file_number(const struct scratch_file *file)
+{
+    return 1 + (unsigned)(file - pool);
+}
+
+bool scratch_is_view(const void *address)
+{
+    size_t at = (size_t)((uintptr_t)address - (uintptr_t)views);
+
+    return views != NULL && at < sizeof(pool) / sizeof(pool[0]) * SCRATCH_FILE_SIZE;
 }
