@@ -30,7 +30,7 @@ include tests/machine/local.mk
 
 EXTRA_PROGRAMS += $(unit_programs) $(process_programs) $(crash_programs) $(fuzz_programs)
 CLEANFILES += $(unit_programs) $(process_programs) $(crash_programs) $(fuzz_programs)
-EXTRA_DIST += tests/run tests/run_selftest tests/unit/unit.h \
+EXTRA_DIST += tests/run tests/run_selftest tests/unit/checks.h tests/unit/unit.h \
 	$(process_scripts) $(lint_scripts)
 
 # Scripts live in the source tree, programs in the build tree.

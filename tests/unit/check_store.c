@@ -4,7 +4,8 @@
  */
 #include "check_store.h"
 
-#include <check.h>
+#include "checks.h"
+
 #include <stdio.h>
 #include <string.h>
 

@@ -11,7 +11,7 @@
 #ifndef ENGINE_FIXTURE_H
 #define ENGINE_FIXTURE_H
 
-#include <check.h>
+#include "checks.h"
 
 #include "commit/commit.h"
 #include "faulty_files.h"

@@ -20,7 +20,8 @@
 #ifndef UNIT_H
 #define UNIT_H
 
-#include <check.h>
+#include "checks.h"
+
 #include <stdlib.h>
 
 #define UNIT_TIMEOUT_S 60
