@@ -10,6 +10,7 @@
 #include "pages/space_private.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* A contiguous extent that single pages are claimed from: at most so many pages. */
 #define EXTENT_MAX 256u
@@ -44,32 +45,44 @@ void space_clear_free(struct space *space, pgno_t first, pgno_t count)
     space->free -= count;
 }
 
-/* Length of the run of free pages at `first`, within its group, at most `most`. */
-static pgno_t free_run_at(const struct space *space, pgno_t first, pgno_t most)
+/* The 64 bits that bit `i` is one of; a group has a multiple of 64. */
+static uint64_t free_word(const struct space_group *group, pgno_t i)
 {
-    pgno_t i;
-    const struct space_group *group = space_group_of(space, first, &i);
-    pgno_t n = 0;
+    uint64_t word;
 
-    while (n < most && i + n < space->group_pages && first + n < space->page_count &&
-           space_bit_get(group->free, i + n))
-        n++;
-    return n;
+    memcpy(&word, group->free + i / 64 * 8, sizeof word);
+    return word; /* the store is for little-endian machines */
 }
 
-/* The first free page at or after `from` in its group, or the group's end. */
+/* How many pages from bit `i` of a group on are free, before `end`, and at most `most`. */
+static pgno_t free_run_at(const struct space_group *group, pgno_t i, pgno_t end, pgno_t most)
+{
+    pgno_t stop = most < end - i ? i + most : end;
+    pgno_t at = i;
+
+    while (at < stop) {
+        uint64_t used = ~free_word(group, at) >> (at % 64);
+
+        if (used != 0) {
+            at += (pgno_t)__builtin_ctzll(used);
+            break;
+        }
+        at += 64 - at % 64;
+    }
+    return (at < stop ? at : stop) - i;
+}
+
+/* The first free page of a group at or after `from`; none: `end`, or more. */
 static pgno_t next_free(const struct space_group *group, pgno_t from, pgno_t end)
 {
     while (from < end) {
-        if (from % 8 == 0 && group->free[from / 8] == 0) {
-            from += 8;
-            continue;
-        }
-        if (space_bit_get(group->free, from))
-            return from;
-        from++;
+        uint64_t free = free_word(group, from) >> (from % 64);
+
+        if (free != 0)
+            return from + (pgno_t)__builtin_ctzll(free);
+        from += 64 - from % 64;
     }
-    return end;
+    return from;
 }
 
 /*
@@ -81,18 +94,20 @@ static pgno_t find_in_group(const struct space *space, uint32_t g, pgno_t from, 
 {
     const struct space_group *group = &space->groups[g];
     pgno_t base = g * space->group_pages;
+    pgno_t above = space->page_count > base ? space->page_count - base : 0;
+    pgno_t end = above < space->group_pages ? above : space->group_pages;
     pgno_t i = from > base ? from - base : 0;
 
     if (group->free_count < least)
         return 0;
-    while ((i = next_free(group, i, space->group_pages)) < space->group_pages) {
-        pgno_t n = free_run_at(space, base + i, most);
+    while ((i = next_free(group, i, end)) < end) {
+        pgno_t n = free_run_at(group, i, end, most);
 
         if (n >= least) {
             *first = base + i;
             return n;
         }
-        i += n > 0 ? n : 1;
+        i += n;
     }
     return 0;
 }
