@@ -330,25 +330,17 @@ enum bts_status connection_pull(struct connection *connection, size_t *received,
     return connection_receive(connection, MSG_DONTWAIT, received, fds, error);
 }
 
-/* From now on a call waits, for so long, that does not say MSG_DONTWAIT. */
-static void connection_become_patient(struct connection *connection)
-{
-    const struct timeval patience = {.tv_usec = CONNECTION_PATIENCE_MS * 1000};
-    int flags = fcntl(connection->fd, F_GETFL);
-
-    connection->is_patient =
-        flags >= 0 &&
-        setsockopt(connection->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
-        fcntl(connection->fd, F_SETFL, flags & ~O_NONBLOCK) == 0;
-}
-
+/*
+ * Not by a recvmsg that waits: a socket wakes who sleeps in one also when the
+ * other side has read, so each commit woke its client once for nothing.
+ */
 enum bts_status connection_pull_patiently(struct connection *connection, size_t *received,
                                           struct bts_error *error)
 {
-    if (!connection->is_patient) {
-        connection_become_patient(connection);
-    }
-    return connection_receive(connection, 0, received, NULL, error);
+    struct pollfd ready = {.fd = connection->fd, .events = POLLIN};
+
+    (void)poll(&ready, 1, CONNECTION_PATIENCE_MS);
+    return connection_pull(connection, received, NULL, error);
 }
 
 bool connection_is_alive(const struct connection *connection)

@@ -27,7 +27,6 @@ struct connection {
     int fd; /* -1: closed */
     struct fork_guard guard;
     bool is_wide;    /* the socket holds more than at first */
-    bool is_patient; /* the descriptor is such that connection_pull_patiently waits */
     char *data;
     size_t taken;
     size_t size;

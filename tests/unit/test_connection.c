@@ -10,7 +10,10 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -386,12 +389,75 @@ START_TEST(a_socket_that_was_full_takes_more)
 }
 END_TEST
 
+/* How often a thread of this process went to sleep so far. */
+static unsigned long sleeps_of(pid_t thread)
+{
+    static const char word[] = "\nvoluntary_ctxt_switches:";
+    char path[64];
+    char text[4096];
+    FILE *status;
+    size_t size;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)thread);
+    status = fopen(path, "r");
+    ck_assert_ptr_nonnull(status);
+    size = fread(text, 1, sizeof(text) - 1, status);
+    fclose(status);
+    text[size] = '\0';
+    ck_assert_ptr_nonnull(strstr(text, word));
+    return strtoul(strstr(text, word) + strlen(word), NULL, 10);
+}
+
+struct patient {
+    struct connection connection;
+    _Atomic pid_t thread; /* release: who sees it sees the question sent */
+};
+
+static void *ask_and_wait(void *argument)
+{
+    struct patient *patient = argument;
+    size_t received;
+
+    say(patient->connection.fd, "question");
+    atomic_store_explicit(&patient->thread, gettid(), memory_order_release);
+    do {
+        ck_assert_int_eq(connection_pull_patiently(&patient->connection, &received, NULL), BTS_OK);
+    } while (received == 0);
+    return NULL;
+}
+
+/* On two processors with 128 writers half of all wake-ups were for nothing. */
+START_TEST(who_waits_for_a_reply_sleeps_on_when_its_question_is_read)
+{
+    struct patient patient = {.thread = 0};
+    char question[16];
+    unsigned long before;
+    pthread_t thread;
+    int peer;
+
+    open_pair(&patient.connection, &peer);
+    ck_assert_int_eq(pthread_create(&thread, NULL, ask_and_wait, &patient), 0);
+    while (atomic_load_explicit(&patient.thread, memory_order_acquire) == 0)
+        usleep(1000);
+    usleep(CONNECTION_PATIENCE_MS * 1000 / 4);
+    before = sleeps_of(patient.thread);
+    ck_assert_int_gt(read(peer, question, sizeof(question)), 0);
+    usleep(CONNECTION_PATIENCE_MS * 1000 / 4);
+    ck_assert_uint_eq(sleeps_of(patient.thread), before);
+    say(peer, "+OK\r\n");
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    connection_close(&patient.connection);
+    close(peer);
+}
+END_TEST
+
 int main(void)
 {
     return UNIT_RUN("connection", a_socket_that_was_full_takes_more,
                     a_reply_that_comes_in_pieces_is_whole_at_the_end,
                     several_replies_in_one_piece_come_one_by_one, what_is_no_resp_is_told,
                     a_peer_that_closes_is_noticed,
+                    who_waits_for_a_reply_sleeps_on_when_its_question_is_read,
                     three_descriptors_are_kept_and_surplus_ones_closed,
                     descriptors_nobody_asked_for_do_not_leak, a_fork_child_has_no_socket,
                     a_question_without_an_answer_times_out, an_error_reply_has_its_status_and_text,
