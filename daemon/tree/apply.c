@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "tree/conditions.h"
+#include "tree/foresee.h"
 #include "tree/results.h"
 
 #include <assert.h>
@@ -307,6 +308,23 @@ enum bts_status apply_operation(struct apply *apply, const struct batch_operatio
     return apply_handlers[operation->type](apply, operation, error);
 }
 
+/* Asks for the pages of the next operations; how many these are. */
+static unsigned apply_foresee(struct apply *apply, struct batch_reader reader)
+{
+    struct bts_bytes keys[FORESEE_MAX];
+    struct batch_operation operation;
+    unsigned count = 0;
+
+    while (count < FORESEE_MAX && batch_next(&reader, &operation) &&
+           (operation.type == BATCH_PUT || operation.type == BATCH_DELETE)) {
+        keys[count++] = (struct bts_bytes){operation.first, operation.first_size};
+    }
+    if (count > 1 && apply_open(apply, NULL) == BTS_OK) {
+        foresee_keys(apply->tree, keys, count);
+    }
+    return count;
+}
+
 /* Walks the operations up to the first that fails. */
 static enum bts_status apply_operations(struct apply *apply, const void *batch, size_t size,
                                         struct bts_error *error)
@@ -314,10 +332,20 @@ static enum bts_status apply_operations(struct apply *apply, const void *batch, 
     struct batch_operation operation;
     struct batch_reader reader;
     uint32_t number = 1; /* as batch_check counts */
+    unsigned foreseen = 0;
 
     batch_reader_init(&reader, batch, size);
-    for (; batch_next(&reader, &operation); number++) {
-        enum bts_status status = apply_operation(apply, &operation, error);
+    for (;; number++) {
+        enum bts_status status;
+
+        if (foreseen == 0 && apply->mode == APPLY_LIVE) {
+            foreseen = apply_foresee(apply, reader);
+        }
+        if (!batch_next(&reader, &operation)) {
+            break;
+        }
+        foreseen -= foreseen > 0;
+        status = apply_operation(apply, &operation, error);
 
         if (status != BTS_OK) {
             return error == NULL

@@ -6,6 +6,7 @@ daemon_tree_libtree_a_SOURCES = \
 	daemon/tree/buckets.c daemon/tree/buckets.h \
 	daemon/tree/conditions.c daemon/tree/conditions.h \
 	daemon/tree/edit.c daemon/tree/edit.h \
+	daemon/tree/foresee.c daemon/tree/foresee.h \
 	daemon/tree/gather.c daemon/tree/gather.h \
 	daemon/tree/merge.c daemon/tree/merge.h \
 	daemon/tree/open_buckets.c daemon/tree/open_buckets.h \
