@@ -64,6 +64,7 @@ struct commit_group {
     struct commit_state state;   /* after it */
     struct commit_list requests;
     uint32_t request_count;
+    uint64_t apply_us;           /* its time on the caller's thread */
     uint64_t log_us;             /* its time in the log */
     size_t batch_bytes;          /* of the batches that were not refused */
     bool changed;                /* some batch of it may have written */
@@ -201,11 +202,12 @@ void group_apply(struct commit *commit, struct commit_group *group,
                  struct commit_request *request, bool logged);
 
 /*
- * Ends the group.  True: it changed something, which is in the file now, and
- * group->state is filled but for the log's position.  False: nothing is to be
- * made durable: it had no effect, or was refused whole.
+ * Ends the group.  True: it changed something, which is in the file now, or
+ * (`logged`) has its room there and is written while its frame is; group->state
+ * is filled but for the log's position.  False: nothing is to be made durable:
+ * it had no effect, or was refused whole.
  */
-bool group_end(struct commit *commit, struct commit_group *group);
+bool group_end(struct commit *commit, struct commit_group *group, bool logged);
 
 /* Takes from `waiting` what fits into a frame's body of `body_max` bytes, and applies it. */
 void group_fill(struct commit *commit, struct commit_group *group, size_t body_max, bool logged);

@@ -5,12 +5,14 @@
  *   group_begin .. group_apply .. group_end    on the caller's thread
  *   group_write_task                           on the log thread, or here when
  *                                              a lone request waits for it
+ *   group_write_pages                          on the caller's thread, meanwhile
  *   group_publish, group_answer                on the caller's thread, in order
  *
- * Space in the log is had before a group is applied, space in the file before
- * its pages are written, and its frame is handed over last: up to then it can
- * be refused whole, and from then on it cannot fail but by an error that ends
- * the engine.
+ * Space in the log is had before a group is applied, and space in the file
+ * before its frame is handed over: up to then it can be refused whole, and from
+ * then on it cannot fail but by an error that ends the engine.  Its pages are
+ * written while the log syncs: they need be in the file before it is published,
+ * and until a checkpoint nobody needs them on the disk.
  */
 #include "commit/commit_private.h"
 
@@ -23,6 +25,8 @@
 
 /* A frame that is larger goes to the log's thread: meanwhile the loop takes what comes next. */
 #define GROUP_INLINE_SIZE (64u << 10)
+/* So does one with more pages, which are written meanwhile. */
+#define GROUP_INLINE_PAGES 32u
 #define GROUP_SCAN_MS 20
 #define GROUP_SCAN_PAGES 512u
 
@@ -58,6 +62,7 @@ static struct commit_group *group_clear(struct commit *commit)
     group->commit = commit;
     group->requests = (struct commit_list){.first = NULL};
     group->request_count = 0;
+    group->apply_us = 0;
     group->log_us = 0;
     group->has_frame = false;
     group->relaxed = true;
@@ -171,7 +176,7 @@ static void group_refuse(struct commit *commit, struct commit_group *group,
     }
 }
 
-bool group_end(struct commit *commit, struct commit_group *group)
+bool group_end(struct commit *commit, struct commit_group *group, bool logged)
 {
     struct bts_error error;
     enum bts_status status = group->status;
@@ -185,7 +190,8 @@ bool group_end(struct commit *commit, struct commit_group *group)
         status = buckets_flush(commit->buckets, &error);
         large_learn(commit, group);
         if (status == BTS_OK)
-            status = pages_write(commit->pages, &error);
+            status = logged ? pages_reserve(commit->pages, &error)
+                            : pages_write(commit->pages, &error);
     }
     if (status != BTS_OK) {
         group_abort(commit);
@@ -238,7 +244,21 @@ static bool group_goes_inline(const struct commit *commit, const struct commit_g
            (!group->syncs ||
             (group->requests.first == group->requests.last && group->requests.first != NULL &&
              commit->waiting.first == NULL && !commit->checkpoint_running &&
-             group->buffer.body_size <= GROUP_INLINE_SIZE));
+             group->buffer.body_size <= GROUP_INLINE_SIZE &&
+             pages_private_count(commit->pages) <= GROUP_INLINE_PAGES));
+}
+
+/* The pages of the group, while its frame is under way.  False: that is the end. */
+static bool group_write_pages(struct commit *commit, struct commit_group *group)
+{
+    uint64_t began = commit_now_us();
+    struct bts_error error;
+    enum bts_status status = pages_write_reserved(commit->pages, &error);
+
+    group->apply_us += commit_now_us() - began;
+    if (status != BTS_OK)
+        commit_fail(commit, BTS_IO, &error);
+    return status == BTS_OK;
 }
 
 /* The group's way through the log: its frame if it has one, a sync if it needs one. */
@@ -256,10 +276,11 @@ static void group_submit(struct commit *commit, struct commit_group *group)
     if (group_goes_inline(commit, group)) {
         group_write_task(&group->task);
         group->written = true;
-        group_settle(commit);
     } else {
         worker_submit(&commit->log_worker, &group->task);
     }
+    if (group_write_pages(commit, group))
+        group_settle(commit);
 }
 
 static void group_log(struct commit *commit, struct commit_group *group)
@@ -324,6 +345,8 @@ void group_answer(struct commit *commit, struct commit_group *group)
 
     if (group->has_frame || group->syncs)
         histogram_add(&commit->stages[COMMIT_STAGE_LOG], group->log_us);
+    if (group->request_count > 0)
+        histogram_add(&commit->stages[COMMIT_STAGE_APPLY], group->apply_us);
     while ((request = commit_list_take(&group->requests)) != NULL) {
         histogram_add(&commit->stages[COMMIT_STAGE_TOTAL], now - request->taken_us);
         commit_list_append(&commit->done, request);
@@ -437,8 +460,8 @@ static bool group_form(struct commit *commit)
     } else {
         group_fill(commit, group, body_max, true);
     }
-    changed = group_end(commit, group);
-    histogram_add(&commit->stages[COMMIT_STAGE_APPLY], commit_now_us() - began);
+    changed = group_end(commit, group, true);
+    group->apply_us = commit_now_us() - began;
     histogram_add(&commit->stages[COMMIT_STAGE_GROUP], group->request_count);
     if (changed)
         group_log(commit, group);

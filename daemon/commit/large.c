@@ -78,7 +78,7 @@ bool large_begin(struct commit *commit)
     if (!alone)
         group_fill(commit, group, large_direct_bytes(commit), false);
     commit->group_count++;
-    if (group_end(commit, group)) {
+    if (group_end(commit, group, false)) {
         commit->counts.direct++;
         large_submit(commit, group);
     } else {

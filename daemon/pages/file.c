@@ -312,9 +312,10 @@ enum bts_status file_grow(const struct file *file, uint64_t from, uint64_t size,
     return result < 0 ? file_error(file->path, "grow", result, error) : BTS_OK;
 }
 
-enum bts_status file_reserve(const struct file *file, uint64_t size, struct bts_error *error)
+enum bts_status file_reserve(const struct file *file, uint64_t from, uint64_t to,
+                             struct bts_error *error)
 {
-    int result = size > 0 ? file_allocate(file, 0, size) : 0;
+    int result = from < to ? file_allocate(file, from, to) : 0;
 
     if (result == -EOPNOTSUPP || result == -ENOSYS)
         return BTS_OK; /* never by writing: what is there must stay */

@@ -81,9 +81,9 @@ BTS_MUST_USE enum bts_status file_write_parts(const struct file *file, struct io
 /* Makes the file at least `size` bytes, with room on the disk behind every byte from `from`. */
 BTS_MUST_USE enum bts_status file_grow(const struct file *file, uint64_t from, uint64_t size,
                                        struct bts_error *error);
-/* Room on the disk behind every one of the first `size` bytes, which stay as they are.
+/* Room on the disk behind every byte from `from` up to `to`, which stay as they are.
  * Unsupported is no error; BTS_NO_SPACE, BTS_IO. */
-BTS_MUST_USE enum bts_status file_reserve(const struct file *file, uint64_t size,
+BTS_MUST_USE enum bts_status file_reserve(const struct file *file, uint64_t from, uint64_t to,
                                           struct bts_error *error);
 BTS_MUST_USE enum bts_status file_truncate(const struct file *file, uint64_t size,
                                            struct bts_error *error);

@@ -61,6 +61,9 @@ struct pages {
     struct undo *undo;
     size_t undo_count;
     size_t undo_room;
+    struct private_page *list;      /* of pages_write, sorted; kept for the next one */
+    size_t list_room;
+    bool has_holes;                 /* a clean stop made some that have no room on the disk yet */
     bool saving;                    /* a savepoint is open */
     uint64_t stamp;                 /* counts savepoints; a page with the present one is saved */
     struct space_savepoint saved;
@@ -100,9 +103,10 @@ enum bts_status pages_create(const struct file *data, struct map *map, struct sp
         return err_set(error, BTS_NO_MEMORY, "pages: out of memory");
     status = file_identify(data, &identity, error);
     /* Holes that a clean stop made have room again before anything is written there; without
-     * space a write there is refused, if it comes to one. */
+     * space pages_reserve asks for it, if it comes to a write there. */
     if (status == BTS_OK) {
-        status = file_reserve(data, identity.size, error);
+        status = file_reserve(data, 0, identity.size, error);
+        made->has_holes = status == BTS_NO_SPACE;
         status = status == BTS_NO_SPACE ? BTS_OK : status;
     }
     if (status != BTS_OK) {
@@ -129,6 +133,7 @@ void pages_destroy(struct pages *pages)
     page_buffers_fini(&pages->buffers);
     page_copies_destroy(pages->copies);
     free(pages->undo);
+    free(pages->list);
     private_table_fini(&pages->table);
     free(pages);
 }
@@ -151,6 +156,11 @@ struct map *pages_map(const struct pages *pages)
 txnid_t pages_txnid(const struct pages *pages)
 {
     return pages->txnid;
+}
+
+size_t pages_private_count(const struct pages *pages)
+{
+    return pages->table.count;
 }
 
 size_t pages_private_bytes(const struct pages *pages)
@@ -461,18 +471,6 @@ static enum bts_status ensure_file(struct pages *pages, pgno_t page_count,
     return BTS_OK;
 }
 
-/* Writes contiguous private pages [first, first + count) of the sorted list. */
-static enum bts_status write_stretch(struct pages *pages, const struct private_page *list,
-                                     size_t count, struct bts_error *error)
-{
-    struct iovec parts[WRITE_PARTS_MAX];
-
-    for (size_t i = 0; i < count; i++)
-        parts[i] = (struct iovec){list[i].data, pages->page_size};
-    return file_write_parts(pages->data, parts, count, list[0].pgno * (uint64_t)pages->page_size,
-                            error);
-}
-
 static int compare_pages(const void *a, const void *b)
 {
     pgno_t x = ((const struct private_page *)a)->pgno;
@@ -481,52 +479,102 @@ static int compare_pages(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static enum bts_status write_sorted(struct pages *pages, struct private_page *list, size_t count,
-                                    struct bts_error *error)
+/* The private pages in the order of their numbers. */
+static enum bts_status sort_private(struct pages *pages, struct bts_error *error)
 {
-    size_t i = 0;
+    size_t count = pages->table.count;
 
-    while (i < count) {
-        size_t n = 1;
-        enum bts_status status;
+    if (count > pages->list_room) {
+        struct private_page *grown = realloc(pages->list, 2 * count * sizeof *grown);
 
-        while (i + n < count && (n + 1) * pages->page_size <= WRITE_SIZE_MAX &&
-               list[i + n].pgno == list[i].pgno + n)
-            n++;
-        for (size_t k = i; k < i + n; k++)
-            page_seal(list[k].data, pages->page_size);
-        status = write_stretch(pages, list + i, n, error);
-        if (status != BTS_OK)
-            return status;
-        for (size_t k = i; k < i + n; k++)
-            map_mark_verified(&pages->source, list[k].pgno, pages->txnid);
-        i += n;
+        if (grown == NULL)
+            return err_set(error, BTS_NO_MEMORY, "pages: out of memory to write %zu pages", count);
+        pages->list = grown;
+        pages->list_room = 2 * count;
     }
+    private_table_list(&pages->table, pages->list);
+    qsort(pages->list, count, sizeof *pages->list, compare_pages);
     return BTS_OK;
+}
+
+/* How many pages from place `at` of the sorted list on lie together and go in one write. */
+static size_t stretch_at(const struct pages *pages, size_t at)
+{
+    const struct private_page *list = pages->list + at;
+    size_t left = pages->table.count - at;
+    size_t n = 1;
+
+    while (n < left && (n + 1) * pages->page_size <= WRITE_SIZE_MAX &&
+           list[n].pgno == list[0].pgno + n)
+        n++;
+    return n;
+}
+
+/* Room on the disk for each page, where it may lie in a hole. */
+static enum bts_status fill_holes(const struct pages *pages, struct bts_error *error)
+{
+    enum bts_status status = BTS_OK;
+    size_t n;
+
+    for (size_t i = 0; status == BTS_OK && i < pages->table.count; i += n) {
+        uint64_t from = pages->list[i].pgno * (uint64_t)pages->page_size;
+
+        n = stretch_at(pages, i);
+        status = file_reserve(pages->data, from, from + n * pages->page_size, error);
+    }
+    return status;
+}
+
+enum bts_status pages_reserve(struct pages *pages, struct bts_error *error)
+{
+    enum bts_status status;
+
+    assert(!pages->saving);
+    status = ensure_file(pages, space_page_count(pages->space), error);
+    if (status == BTS_OK && pages->table.count > 0)
+        status = sort_private(pages, error);
+    return status == BTS_OK && pages->has_holes ? fill_holes(pages, error) : status;
+}
+
+/* Seals and writes `count` pages of the sorted list that lie together. */
+static enum bts_status write_stretch(struct pages *pages, const struct private_page *list,
+                                     size_t count, struct bts_error *error)
+{
+    struct iovec parts[WRITE_PARTS_MAX];
+    enum bts_status status;
+
+    for (size_t i = 0; i < count; i++) {
+        page_seal(list[i].data, pages->page_size);
+        parts[i] = (struct iovec){list[i].data, pages->page_size};
+    }
+    status = file_write_parts(pages->data, parts, count,
+                              list[0].pgno * (uint64_t)pages->page_size, error);
+    for (size_t i = 0; status == BTS_OK && i < count; i++)
+        map_mark_verified(&pages->source, list[i].pgno, pages->txnid);
+    return status;
+}
+
+enum bts_status pages_write_reserved(struct pages *pages, struct bts_error *error)
+{
+    enum bts_status status = BTS_OK;
+    size_t n;
+
+    if (pages->copies != NULL) /* of pages of this group they would show what they were */
+        page_copies_forget(pages->copies);
+    for (size_t i = 0; status == BTS_OK && i < pages->table.count; i += n) {
+        n = stretch_at(pages, i);
+        status = write_stretch(pages, pages->list + i, n, error);
+    }
+    if (status == BTS_OK)
+        drop_private(pages);
+    return status;
 }
 
 enum bts_status pages_write(struct pages *pages, struct bts_error *error)
 {
-    size_t count = pages->table.count;
-    struct private_page *list;
-    enum bts_status status;
+    enum bts_status status = pages_reserve(pages, error);
 
-    assert(!pages->saving);
-    if (pages->copies != NULL) /* of pages of this group they would show what they were */
-        page_copies_forget(pages->copies);
-    status = ensure_file(pages, space_page_count(pages->space), error);
-    if (status != BTS_OK || count == 0)
-        return status;
-    list = malloc(count * sizeof *list);
-    if (list == NULL)
-        return err_set(error, BTS_NO_MEMORY, "pages: out of memory to write %zu pages", count);
-    private_table_list(&pages->table, list);
-    qsort(list, count, sizeof *list, compare_pages);
-    status = write_sorted(pages, list, count, error);
-    free(list);
-    if (status == BTS_OK)
-        drop_private(pages);
-    return status;
+    return status == BTS_OK ? pages_write_reserved(pages, error) : status;
 }
 
 enum bts_status pages_write_back(struct pages *pages, struct bts_error *error)

@@ -12,7 +12,8 @@
  * Life of a group
  *   pages_group_begin(T)
  *     per batch: pages_savepoint, edits, pages_keep or pages_undo
- *   pages_write         everything private is in the file (not synced); the
+ *   pages_write         (in halves: pages_reserve, pages_write_reserved)
+ *                       everything private is in the file (not synced); the
  *                       private copies are gone; pages_source shows the map
  *   or pages_group_abort  nothing of it ever was
  *
@@ -22,7 +23,7 @@
  *  (2) A pointer from pages_edit or pages_create is valid until pages_write,
  *      pages_undo past its creation, or pages_free of it.  pages_edit of a
  *      page that is private already returns the same pointer.
- *  (3) Growing the file is fallocated before pages_write, so a full disk is
+ *  (3) Growing the file is fallocated before pages are written, so a full disk is
  *      BTS_NO_SPACE and never a signal.
  *
  * One thread.
@@ -93,11 +94,20 @@ void pages_undo(struct pages *pages);
  * for the daemon: the caller decides by status).
  */
 BTS_MUST_USE enum bts_status pages_write(struct pages *pages, struct bts_error *error);
+/*
+ * The two halves of pages_write.  pages_reserve has all that can be refused: room
+ * in the file, and memory.  pages_write_reserved, with no change in between, then
+ * fails only by a write that fails.
+ */
+BTS_MUST_USE enum bts_status pages_reserve(struct pages *pages, struct bts_error *error);
+BTS_MUST_USE enum bts_status pages_write_reserved(struct pages *pages, struct bts_error *error);
 /* For who goes on writing: lets the disk begin with what pages_write wrote.  BTS_IO, fatal. */
 BTS_MUST_USE enum bts_status pages_write_back(struct pages *pages, struct bts_error *error);
 /* Takes everything since pages_group_begin back, space too. */
 void pages_group_abort(struct pages *pages);
 
+/* How many pages are private. */
+size_t pages_private_count(const struct pages *pages);
 /* Bytes of private memory in use; commit uses it to bound a group. */
 size_t pages_private_bytes(const struct pages *pages);
 

@@ -328,6 +328,36 @@ static int failing_fallocate(void *context, int fd, int mode, off_t offset, off_
     return file_system_real.ops->fallocate(context, fd, mode, offset, size);
 }
 
+/* Holes that found no room when the file was opened are asked for before a frame is handed over. */
+START_TEST(a_hole_without_room_refuses_the_group_before_anything_is_written)
+{
+    static const struct file_system failing = {&failing_ops, NULL};
+
+    open_store(0);
+    ck_assert_int_eq(file_grow(&store.file, 4 * 4096, 64 * 4096, NULL), BTS_OK);
+    pages_destroy(store.pages);
+    failing_ops = *file_system_real.ops;
+    failing_ops.fallocate = failing_fallocate;
+    store.file.system = &failing;
+    fail_with = ENOSPC;
+    ck_assert_int_eq(pages_create(&store.file, store.map, store.space, &store.pages, NULL),
+                     BTS_OK);
+    begin_group();
+    make_page();
+    ck_assert_int_eq(pages_reserve(store.pages, NULL), BTS_NO_SPACE);
+    pages_group_abort(store.pages);
+    store.txnid--;
+    store.known_count--;
+    fail_with = 0;
+    begin_group();
+    make_page();
+    ck_assert_int_eq(pages_reserve(store.pages, NULL), BTS_OK);
+    finish_group();
+    verify_all();
+    close_store();
+}
+END_TEST
+
 START_TEST(a_full_disk_refuses_the_group_and_the_next_one_works)
 {
     static const struct file_system failing = {&failing_ops, NULL};
@@ -399,6 +429,7 @@ int main(void)
                     an_aborted_group_never_was,
                     a_group_that_is_written_in_parts_keeps_its_pages_numbers,
                     runs_come_and_go_and_the_map_grows_with_them,
+                    a_hole_without_room_refuses_the_group_before_anything_is_written,
                     a_full_disk_refuses_the_group_and_the_next_one_works,
                     a_page_that_two_lead_to_is_freed_once_and_the_rest_is_told);
 }
