@@ -15,6 +15,9 @@
 /* A contiguous extent that single pages are claimed from: at most so many pages. */
 #define EXTENT_MAX 256u
 
+/* After a search for nothing this part of what is free, and one extent, has to be freed anew. */
+#define SEARCH_AGAIN_PART 8u
+
 /* The least that is searched for, one after the other. */
 static const pgno_t extent_steps[SPACE_EXTENT_STEPS] = {64, 16, 4, 1};
 
@@ -168,7 +171,7 @@ static bool next_extent(struct space *space)
             return true;
         }
         /* A search costs time: not again before enough was freed to hope for another result. */
-        space->search_again[i] = space->freed + EXTENT_MAX;
+        space->search_again[i] = space->freed + EXTENT_MAX + space->free / SEARCH_AGAIN_PART;
     }
     return false;
 }
