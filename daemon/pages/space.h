@@ -33,7 +33,7 @@
  * only pages at or above `space_hold(mark)` are claimed until
  * space_unhold.
  *
- * One thread.  No I/O: growing the file is pages.c.
+ * One thread.  No I/O: growing the file is pages_write.c.
  */
 #ifndef PAGES_SPACE_H
 #define PAGES_SPACE_H

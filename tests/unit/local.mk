@@ -137,6 +137,10 @@ unit_programs += tests/unit/test_apply
 tests_unit_test_apply_SOURCES = tests/unit/test_apply.c $(writer_fixture)
 tests_unit_test_apply_LDADD = $(tree_libs) $(CHECK_LIBS)
 
+unit_programs += tests/unit/test_foresee
+tests_unit_test_foresee_SOURCES = tests/unit/test_foresee.c $(writer_fixture)
+tests_unit_test_foresee_LDADD = $(tree_libs) $(CHECK_LIBS)
+
 unit_programs += tests/unit/test_gather
 tests_unit_test_gather_SOURCES = tests/unit/test_gather.c $(writer_fixture)
 tests_unit_test_gather_LDADD = $(tree_libs) $(CHECK_LIBS)
