@@ -209,7 +209,7 @@ void group_apply(struct commit *commit, struct commit_group *group,
  */
 bool group_end(struct commit *commit, struct commit_group *group, bool logged);
 
-/* Takes from `waiting` what fits into a frame's body of `body_max` bytes, and applies it. */
+/* Takes from `waiting` what needs at most `body_max` bytes of a frame, and applies it. */
 void group_fill(struct commit *commit, struct commit_group *group, size_t body_max, bool logged);
 
 /* The state of `group` is durable: readers may see it. */

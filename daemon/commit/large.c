@@ -19,6 +19,7 @@
 
 #include <assert.h>
 
+/* So many batches of the least size are a dense group, at most. */
 #define LARGE_DIRECT_GROUP 8u
 
 bool large_is(const struct commit *commit, size_t batch_size)
@@ -26,7 +27,6 @@ bool large_is(const struct commit *commit, size_t batch_size)
     return pending_buffer_need(batch_size) > pending_log_body_max(&commit->log);
 }
 
-/* Its pages are in the file: now the checkpoint. */
 /* What a dense group takes beside its first batch, and what the log may hold before it. */
 static size_t large_direct_bytes(const struct commit *commit)
 {
@@ -43,10 +43,11 @@ bool large_is_dense(const struct commit *commit, const struct commit_request *re
 void large_learn(struct commit *commit, const struct commit_group *group)
 {
     if (group->batch_bytes >= commit->options.direct_min)
-        commit->dense = pages_private_bytes(commit->pages) / commit->options.direct_percent <=
-                        group->batch_bytes / 100;
+        commit->dense = (uint64_t)pages_private_bytes(commit->pages) * 100 <=
+                        (uint64_t)group->batch_bytes * commit->options.direct_percent;
 }
 
+/* Its pages are in the file: now the checkpoint. */
 static void large_submit(struct commit *commit, struct commit_group *group)
 {
     struct meta next = schedule_meta(commit, &group->state);
@@ -69,7 +70,9 @@ static void large_submit(struct commit *commit, struct commit_group *group)
 bool large_begin(struct commit *commit)
 {
     bool alone = large_is(commit, commit->waiting.first->size);
+    uint64_t began = commit_now_us();
     struct commit_group *group;
+    bool changed;
 
     if (commit->group_count > 0 || commit->checkpoint_running)
         return false;
@@ -78,7 +81,9 @@ bool large_begin(struct commit *commit)
     if (!alone)
         group_fill(commit, group, large_direct_bytes(commit), false);
     commit->group_count++;
-    if (group_end(commit, group, false)) {
+    changed = group_end(commit, group, false);
+    group->apply_us = commit_now_us() - began; /* group_answer tells of it */
+    if (changed) {
         commit->counts.direct++;
         large_submit(commit, group);
     } else {
