@@ -83,20 +83,23 @@ END_TEST
 
 typedef void (*make_batch)(struct batch *batch, unsigned number, unsigned puts);
 
-/* Ascending puts: their pages are hardly more than the log's frame. */
-static void dense_batch(struct batch *batch, unsigned number, unsigned puts)
+static void add_put(struct batch *batch, unsigned number, unsigned i, char fill)
 {
     char key[20];
     char value[100];
+    int size = snprintf(key, sizeof(key), "%06u/%06u", number, i);
 
-    memset(value, 'a' + (int)(number % 26), sizeof(value));
+    memset(value, fill, sizeof(value));
+    ck_assert_int_eq(batch_add(batch, BATCH_PUT, 0, key, (size_t)size, value, sizeof(value), NULL),
+                     BTS_OK);
+}
+
+/* Ascending puts: their pages are hardly more than the log's frame. */
+static void dense_batch(struct batch *batch, unsigned number, unsigned puts)
+{
     memset(batch, 0, sizeof(*batch));
-    for (unsigned i = 0; i < puts; i++) {
-        int size = snprintf(key, sizeof(key), "%06u/%06u", number, i);
-        ck_assert_int_eq(batch_add(batch, BATCH_PUT, 0, key, (size_t)size, value, sizeof(value),
-                                   NULL),
-                         BTS_OK);
-    }
+    for (unsigned i = 0; i < puts; i++)
+        add_put(batch, number, i, (char)('a' + number % 26));
 }
 
 /* Commits `count` batches that wait beside each other, numbered from `number`. */
@@ -132,17 +135,9 @@ static uint64_t default_entries(void)
 /* Keys all over that are there already, each in another leaf. */
 static void sparse_batch(struct batch *batch, unsigned number, unsigned puts)
 {
-    char key[20];
-    char value[100];
-
-    memset(value, 'A' + (int)(number % 26), sizeof(value));
     memset(batch, 0, sizeof(*batch));
-    for (unsigned i = 0; i < puts; i++) {
-        int size = snprintf(key, sizeof(key), "%06u/%06u", i * 7 % 40, i * 5 % 120);
-        ck_assert_int_eq(batch_add(batch, BATCH_PUT, 0, key, (size_t)size, value, sizeof(value),
-                                   NULL),
-                         BTS_OK);
-    }
+    for (unsigned i = 0; i < puts; i++)
+        add_put(batch, i * 7 % 40, i * 5 % 120, (char)('A' + number % 26));
 }
 
 START_TEST(dense_batches_bypass_the_log_together_and_others_do_not)
