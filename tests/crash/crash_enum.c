@@ -31,6 +31,7 @@
 #include "versions.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -42,6 +43,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -299,6 +301,34 @@ static void work(const char *folder, const struct options *options, struct board
     rmdir(folder);
 }
 
+static void minute_is_over(int signal)
+{
+    (void)signal; /* it interrupts the wait, that is all */
+}
+
+static void interrupt_each_minute(void)
+{
+    const struct sigaction action = {.sa_handler = minute_is_over};
+    const struct itimerval minute = {{60, 0}, {60, 0}};
+
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &minute, NULL);
+}
+
+/* Waits for a worker, and tells each minute how far all are. */
+static int wait_for(pid_t child, const struct options *options, const struct board *board)
+{
+    int status;
+
+    while (waitpid(child, &status, 0) != child) {
+        if (errno != EINTR)
+            abort();
+        fprintf(stderr, "# so far %" PRIu64 " of %" PRIu64 " images; next story: %" PRIu64 "\n",
+                atomic_load(&board->distinct), options->images, atomic_load(&board->next_seed));
+    }
+    return status;
+}
+
 /* Runs the workers as processes: an assertion ends one, and is a finding. */
 static unsigned run_workers(const char *base, const struct options *options, struct board *board)
 {
@@ -318,10 +348,9 @@ static unsigned run_workers(const char *base, const struct options *options, str
             _exit(0);
         }
     }
+    interrupt_each_minute();
     for (unsigned i = 0; i < options->workers; i++) {
-        int status;
-        if (waitpid(children[i], &status, 0) != children[i])
-            abort();
+        int status = wait_for(children[i], options, board);
         if (status == 0)
             continue;
         printf("died in story %" PRIu64 " (status %x): crash_enum --seed %" PRIu64
