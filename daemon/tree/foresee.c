@@ -4,6 +4,7 @@
  */
 #include "tree/foresee.h"
 
+#include "base/prefetch.h"
 #include "format/inner.h"
 
 #define FORESEE_LINE 64u
@@ -50,7 +51,7 @@ static void foresee_leaf(const struct tree_view *view, pgno_t pgno)
     }
     for (size_t at = 0; page != NULL && at < page_source_page_size(view->source);
          at += FORESEE_LINE) {
-        __builtin_prefetch(page + at);
+        prefetch(page + at);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/prefetch.h"
 #include "format/batch.h"
 #include "format/key.h"
 #include "tree/apply_private.h"
@@ -334,8 +335,8 @@ enum bts_status gather_apply(struct gather *gather, struct bts_error *error)
     pages_visit_begin(gather->pages);
     for (size_t i = 0; status == BTS_OK && i < gather->count; i++) {
         if (gather->count - i > GATHER_AHEAD) {
-            __builtin_prefetch(gather->list[i + GATHER_AHEAD].operation);
-            __builtin_prefetch(gather->list[i + GATHER_AHEAD].operation + 64);
+            prefetch(gather->list[i + GATHER_AHEAD].operation);
+            prefetch(gather->list[i + GATHER_AHEAD].operation + 64);
         }
         if (!gather_is_void(gather, i)) {
             status = gather_do(gather, &apply, &gather->list[i], error);

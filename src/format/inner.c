@@ -44,7 +44,7 @@ size_t inner_shortest_separator(const void *left, size_t left_size, const void *
 /* Sees to it that a guess hits for heads as they stand in the page; equal ones count as misses. */
 bool inner_guess_pays(const uint32_t *heads, unsigned n)
 {
-    unsigned misses = 0;
+    unsigned misses = 0, detours = 0;
 
     if (n < 2 * INNER_GUESS_WIDTH) {
         return false;
@@ -54,8 +54,9 @@ bool inner_guess_pays(const uint32_t *heads, unsigned n)
 
         misses += heads[index] >= heads[index + 1] ||
                   inner_guess(heads, n, heads[index], 0) != index + 1;
+        detours += inner_guess_within(heads, n, heads[index], 0, 1) == INNER_GUESS_MISS;
     }
-    return misses <= 3;
+    return misses <= 3 && detours <= 12;
 }
 
 size_t inner_used_bytes(const void *page, size_t page_size)

@@ -5,7 +5,8 @@
  * Heads of keys that lie evenly need no halving: how far a head lies between
  * the first and the last one says where it stands, give or take a few places.
  * Sixteen heads around the guess are compared at once; if the place is among
- * them the search is over, two cache lines instead of five.  Where keys lie
+ * them the search is over, two cache lines instead of five; if not, it may be
+ * among the sixteen beside them, and those beside these.  Where keys lie
  * in clusters the guess is wrong and costs a quarter of the search it was to
  * save; so each page is tried once, when it is verified, and its mark says
  * whether guessing pays (page_source.h).
@@ -21,6 +22,8 @@
 #ifndef FORMAT_INNER_GUESS_H
 #define FORMAT_INNER_GUESS_H
 
+#include "base/prefetch.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,24 +32,39 @@
 #endif
 
 #define INNER_GUESS_WIDTH 16u
+#define INNER_GUESS_TRIES 3u /* the guess, and windows beside it */
 #define INNER_GUESS_MISS UINT32_MAX
+
+#ifdef __SSE2__
+/* SSE2 compares signed numbers only: both sides of a comparison go through this. */
+static inline __m128i inner_guess_flip(__m128i heads)
+{
+    return _mm_xor_si128(heads, _mm_set1_epi32((int)0x80000000u));
+}
+
+/* Which of the 4 heads at `at` are above what is wanted. */
+static inline __m128i inner_guess_above(const uint32_t *at, __m128i want)
+{
+    __m128i heads = _mm_loadu_si128((const __m128i *)(const void *)at);
+
+    return _mm_cmpgt_epi32(inner_guess_flip(heads), want);
+}
+#endif
 
 /* How many of the 16 ascending heads at `at` are <= `head`. */
 static inline unsigned inner_guess_count(const uint32_t *at, uint32_t head)
 {
 #ifdef __SSE2__
-    /* SSE2 compares signed numbers only: flip the sign of both. */
-    const __m128i flip = _mm_set1_epi32((int)0x80000000u);
-    const __m128i *lines = (const __m128i *)(const void *)at;
-    __m128i want = _mm_xor_si128(_mm_set1_epi32((int)head), flip);
-    __m128i above[4];
+    __m128i want = inner_guess_flip(_mm_set1_epi32((int)head));
+    /* Not as a loop: gcc would keep the four in memory in between. */
+    __m128i first = inner_guess_above(at, want);
+    __m128i second = inner_guess_above(at + 4, want);
+    __m128i third = inner_guess_above(at + 8, want);
+    __m128i fourth = inner_guess_above(at + 12, want);
+    __m128i above = _mm_packs_epi16(_mm_packs_epi32(first, second),
+                                    _mm_packs_epi32(third, fourth));
 
-    for (unsigned i = 0; i < 4; i++) {
-        above[i] = _mm_cmpgt_epi32(_mm_xor_si128(_mm_loadu_si128(lines + i), flip), want);
-    }
-    above[0] = _mm_packs_epi16(_mm_packs_epi32(above[0], above[1]),
-                               _mm_packs_epi32(above[2], above[3]));
-    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(above[0]) | 0x10000u);
+    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(above) | 0x10000u);
 #else
     unsigned count = 0;
 
@@ -87,11 +105,24 @@ static inline unsigned inner_guess_window(uint32_t low, uint32_t high, unsigned 
     return place < last ? (unsigned)place : last;
 }
 
+/* The window after this one, or before it; they share a head, for the place may be between. */
+static inline unsigned inner_guess_beside(unsigned first, unsigned n, bool after)
+{
+    unsigned last = n - INNER_GUESS_WIDTH;
+
+    if (after) {
+        return first + INNER_GUESS_WIDTH - 1 < last ? first + INNER_GUESS_WIDTH - 1 : last;
+    }
+    return first > INNER_GUESS_WIDTH - 1 ? first - (INNER_GUESS_WIDTH - 1) : 0;
+}
+
 /*
  * How many of n ascending heads are <= `head`; INNER_GUESS_MISS: the guess was
- * wrong.  Asks for what lies `behind` bytes after the heads it looks at.
+ * wrong, and so were the `tries` - 1 windows beside it on the right side.  Asks
+ * for what lies `behind` bytes after the heads it looks at first.
  */
-static inline unsigned inner_guess(const uint32_t *heads, unsigned n, uint32_t head, size_t behind)
+static inline unsigned inner_guess_within(const uint32_t *heads, unsigned n, uint32_t head,
+                                          size_t behind, unsigned tries)
 {
     unsigned first, count;
 
@@ -105,12 +136,28 @@ static inline unsigned inner_guess(const uint32_t *heads, unsigned n, uint32_t h
         return n;
     }
     first = inner_guess_window(heads[0], heads[n - 1], n, head);
-    __builtin_prefetch((const char *)(heads + first + INNER_GUESS_WIDTH / 2) + behind);
-    count = inner_guess_count(heads + first, head);
-    return count - 1 < INNER_GUESS_WIDTH - 1 ? first + count : INNER_GUESS_MISS;
+    prefetch((const char *)(heads + first + INNER_GUESS_WIDTH / 2) + behind);
+    for (;;) {
+        count = inner_guess_count(heads + first, head);
+        if (__builtin_expect(count - 1 < INNER_GUESS_WIDTH - 1, 1)) {
+            return first + count;
+        }
+        if (--tries == 0) {
+            return INNER_GUESS_MISS;
+        }
+        first = inner_guess_beside(first, n, count > 0);
+    }
 }
 
-/* Whether guessing pays in this page: at 32 places spread over it, at most 3 misses. */
+static inline unsigned inner_guess(const uint32_t *heads, unsigned n, uint32_t head, size_t behind)
+{
+    return inner_guess_within(heads, n, head, behind, INNER_GUESS_TRIES);
+}
+
+/*
+ * Whether guessing pays in this page: of 32 places spread over it, at most 3
+ * are missed, and at most 12 not found at once.
+ */
 bool inner_guess_pays(const uint32_t *heads, unsigned n);
 
 #endif

@@ -118,6 +118,15 @@ static void cursor_measure(struct cursor *cursor)
 
 /* ---- paths ------------------------------------------------------------------- */
 
+/* The page at place `step` of a path that ends at place `bottom`; all above it came from here. */
+static inline const struct page_header *cursor_page(const struct page_source *source, pgno_t pgno,
+                                                    unsigned step, unsigned bottom,
+                                                    txnid_t born_max, struct bts_error *error)
+{
+    return step > 0 ? page_source_get_below(source, pgno, bottom - step, born_max, error)
+                    : page_source_get(source, pgno, bottom, born_max, error);
+}
+
 /* Goes down from page `pgno`, whose place in the path is `step`, to a leaf. */
 static enum bts_status cursor_descend(struct cursor *cursor, unsigned step, pgno_t pgno,
                                       txnid_t born_max, enum cursor_way way,
@@ -127,8 +136,7 @@ static enum bts_status cursor_descend(struct cursor *cursor, unsigned step, pgno
     unsigned bottom = cursor->view.depth - 1;
 
     for (; step < bottom; step++) {
-        const struct page_header *page =
-            page_source_get(source, pgno, bottom - step, born_max, error);
+        const struct page_header *page = cursor_page(source, pgno, step, bottom, born_max, error);
         unsigned index = 0;
 
         if (page == NULL)
@@ -143,7 +151,7 @@ static enum bts_status cursor_descend(struct cursor *cursor, unsigned step, pgno
         page_source_prefetch(source, pgno);
         born_max = page->txnid;
     }
-    cursor->leaf = page_source_get(source, pgno, 0, born_max, error);
+    cursor->leaf = cursor_page(source, pgno, bottom, bottom, born_max, error);
     if (cursor->leaf == NULL)
         return BTS_DAMAGED;
     if (leaf_count(cursor->leaf) == 0)

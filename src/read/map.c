@@ -16,10 +16,16 @@
 /* The smallest span worth a try: less is refused for other reasons than its size. */
 #define MAP_SPAN_MIN (1ull << 20)
 
-/* Bytes of the table of verified pages for a span. */
+/* Marks of the pages of a span, so many that their bits fill whole words. */
+static size_t map_marks(size_t span, unsigned page_shift)
+{
+    return ((span >> page_shift) + 31) & ~(size_t)31;
+}
+
+/* Bytes of the table for a span: marks, then the bits of known pages. */
 static size_t map_table_size(size_t span, unsigned page_shift)
 {
-    return (span >> page_shift) * sizeof(uint32_t);
+    return map_marks(span, page_shift) * sizeof(uint32_t) + map_marks(span, page_shift) / 4;
 }
 
 /* Gives back both mappings, or what map_try has made of them so far. */
@@ -33,6 +39,7 @@ static void map_unmap(struct map *map)
         munmap((void *)(uintptr_t)source->verified, map_table_size(map->span, source->page_shift));
     source->base = NULL;
     source->verified = NULL;
+    source->known = NULL;
 }
 
 /* Maps file and table with this very span; 0 or an errno. */
@@ -56,6 +63,7 @@ static int map_try(struct map *map, size_t span)
         return refused;
     }
     source->verified = table;
+    source->known = (_Atomic uint64_t *)(source->verified + map_marks(span, source->page_shift));
     source->page_limit = (pgno_t)(span >> source->page_shift);
     if (madvise(base, span, MADV_DONTFORK) != 0 || madvise(table, table_size, MADV_DONTFORK) != 0) {
         refused = errno;

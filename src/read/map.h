@@ -19,6 +19,7 @@
 
 #include "read/page_source.h"
 
+#include <assert.h>
 #include <sys/types.h>
 
 #define MAP_SPAN_DEFAULT (1ull << 40)
@@ -53,9 +54,14 @@ void map_close(struct map *map);
 BTS_MUST_USE enum bts_status map_grow(struct map *map, uint64_t pages, struct map **grown,
                                       struct bts_error *error);
 
-/* Marks a page that this process has built and written itself as verified (the daemon's use). */
+/*
+ * Marks a page that this process has built and written itself as verified.  For
+ * the daemon alone: bits of pages below it are not cleared, and so must never
+ * be gone by in this map (page_source's invariant 1); with private pages they are not.
+ */
 static inline void map_mark_verified(const struct page_source *source, pgno_t pgno, txnid_t txnid)
 {
+    assert(source->private_page != NULL);
     if (pgno < source->page_limit)
         atomic_store_explicit(&source->verified[pgno], page_mark(txnid, false),
                               memory_order_relaxed);

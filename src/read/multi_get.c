@@ -10,6 +10,7 @@
  */
 #include "read/multi_get.h"
 
+#include "base/prefetch.h"
 #include "format/inner.h"
 
 /* One descent. */
@@ -37,23 +38,30 @@ static void multi_get_fail(struct bts_lookup *lookup, enum bts_status *first)
 }
 
 /*
- * The page that a lane visits next, and its mark; NULL: the lane is over.  Most
- * pages are known ones of the map, and that case is worth its own few lines.
+ * The page that a lane visits next; *even: whether guessing pays in it.  NULL: the lane is
+ * over.  Most pages are known ones of the map, and that case is worth its own few lines.
  */
 static inline const struct page_header *multi_get_page(const struct tree_view *view,
                                                        unsigned level,
                                                        struct multi_get_lane *lane,
-                                                       struct bts_lookup *lookup, uint32_t *mark,
+                                                       struct bts_lookup *lookup, bool *even,
                                                        enum bts_status *first,
                                                        struct bts_error *error)
 {
     const struct page_source *source = view->source;
+    uint16_t kind = page_source_kind(level);
     const struct page_header *page = NULL;
+    uint32_t mark = 0;
 
-    *mark = 0;
-    if (__builtin_expect(source->private_page == NULL, 1))
-        page = page_source_known(source, lane->pgno, page_source_kind(level), lane->born_max,
-                                 mark);
+    *even = false;
+    if (__builtin_expect(source->private_page == NULL, 1)) {
+        if (level + 1 < view->depth) {
+            page = page_source_known_below(source, lane->pgno, kind, lane->born_max, even);
+        } else {
+            page = page_source_known(source, lane->pgno, kind, lane->born_max, &mark);
+            *even = page_mark_is_even(mark);
+        }
+    }
     if (__builtin_expect(page != NULL, 1))
         return page;
     page = page_source_get(source, lane->pgno, level, lane->born_max,
@@ -73,15 +81,15 @@ static void multi_get_level(const struct tree_view *view, unsigned level,
     for (unsigned i = 0; i < count; i++) {
         struct multi_get_lane *lane = &lanes[i];
         const struct page_header *page;
-        uint32_t mark;
+        bool even;
 
         if (lane->over)
             continue;
-        page = multi_get_page(view, level, lane, &lookups[i], &mark, first, error);
+        page = multi_get_page(view, level, lane, &lookups[i], &even, first, error);
         if (page == NULL)
             continue;
         lane->pgno = inner_children(page)[inner_search_even(
-            page, lookups[i].key, lookups[i].key_size, page_mark_is_even(mark))];
+            page, lookups[i].key, lookups[i].key_size, even)];
         lane->born_max = page->txnid;
         page_source_prefetch(view->source, lane->pgno);
     }
@@ -96,10 +104,10 @@ static inline void multi_get_prefetch_cell(const struct page_header *leaf, size_
 {
     const uint8_t *cell = leaf_cell(leaf, index);
 
-    __builtin_prefetch(cell);
-    __builtin_prefetch(cell + 64);
+    prefetch(cell);
+    prefetch(cell + 64);
     if (page_size - page_upper(leaf) > (size_t)64 * leaf_count(leaf))
-        __builtin_prefetch(cell + 128);
+        prefetch(cell + 128);
 }
 
 /* Visits the leaf of every lane and asks for the cell where its key would lie. */
@@ -111,11 +119,11 @@ static void multi_get_leaves(const struct tree_view *view, struct multi_get_lane
 
     for (unsigned i = 0; i < count; i++) {
         struct multi_get_lane *lane = &lanes[i];
-        uint32_t mark;
+        bool even;
 
         if (lane->over)
             continue;
-        lane->leaf = multi_get_page(view, 0, lane, &lookups[i], &mark, first, error);
+        lane->leaf = multi_get_page(view, 0, lane, &lookups[i], &even, first, error);
         if (lane->leaf == NULL)
             continue;
         lane->candidate = leaf_candidate(lane->leaf, lookups[i].key, lookups[i].key_size);

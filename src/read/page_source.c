@@ -65,14 +65,55 @@ static enum bts_status page_source_check_run_kind(const struct page_header *page
     return BTS_OK;
 }
 
+/* The pages below an inner page seen for the first time: their bits may be of older pages. */
+static void page_source_forget_below(const struct page_source *source,
+                                     const struct page_header *page)
+{
+    const pgno_t *children = inner_children(page);
+
+    for (unsigned i = 0; i <= inner_count(page); i++) {
+        pgno_t pgno = children[i];
+        uint64_t bits = (uint64_t)(PAGE_KNOWN | PAGE_KNOWN_EVEN)
+                        << page_source_known_shift(pgno);
+
+        /* relaxed: the release of this page's mark follows; bits that are set meanwhile were
+           cleared by another thread that checks the same page */
+        if (pgno < source->page_limit &&
+            (atomic_load_explicit(page_source_known_word(source, pgno), memory_order_relaxed) &
+             bits) != 0)
+            atomic_fetch_and_explicit(page_source_known_word(source, pgno), ~bits,
+                                      memory_order_relaxed);
+    }
+}
+
 static void page_source_mark(const struct page_source *source, const struct page_header *page)
 {
-    bool even = page->type == PAGE_INNER &&
-                inner_guess_pays(inner_heads(page), inner_count(page));
+    bool even = false;
 
-    /* relaxed: the mark says only that these bytes were checked, by whomever */
+    if (page->type == PAGE_INNER) {
+        even = inner_guess_pays(inner_heads(page), inner_count(page));
+        page_source_forget_below(source, page);
+    }
+    /* release: pairs with the acquire in page_source_known, so that the bits are cleared first */
     atomic_store_explicit(&source->verified[page->pgno], page_mark(page->txnid, even),
-                          memory_order_relaxed);
+                          memory_order_release);
+}
+
+const struct page_header *page_source_know(const struct page_source *source, pgno_t pgno,
+                                           uint16_t kind, txnid_t born_max, bool *even)
+{
+    uint32_t mark;
+    const struct page_header *page = page_source_known(source, pgno, kind, born_max, &mark);
+    uint64_t bits;
+
+    if (page == NULL)
+        return NULL;
+    *even = page_mark_is_even(mark);
+    bits = *even ? PAGE_KNOWN | PAGE_KNOWN_EVEN : PAGE_KNOWN;
+    /* release: pairs with the acquire in page_source_known_bits, as the mark's does */
+    atomic_fetch_or_explicit(page_source_known_word(source, pgno),
+                             bits << page_source_known_shift(pgno), memory_order_release);
+    return page;
 }
 
 enum bts_status page_source_check_copy(const struct page_header *page, size_t page_size,

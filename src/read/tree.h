@@ -47,21 +47,24 @@ static inline const struct page_header *tree_known_leaf(const struct tree_view *
     unsigned depth = view->depth;
     txnid_t born_max = view->txnid;
     pgno_t pgno = view->root;
+    const struct page_header *page;
+    uint16_t kind;
     uint32_t mark;
+    bool even;
 
     if (__builtin_expect(depth - 1 >= TREE_DEPTH_MAX || source->private_page != NULL, 0))
         return NULL; /* depth 0, too */
-    for (uint16_t kind = page_source_kind(depth - 1); kind >> 8 > 0; kind -= 1u << 8) {
-        const struct page_header *page = page_source_known(source, pgno, kind, born_max, &mark);
-
-        if (__builtin_expect(page == NULL, 0))
-            return NULL;
-        pgno = inner_children(page)[inner_search_even(page, key, key_size,
-                                                      page_mark_is_even(mark))];
+    kind = page_source_kind(depth - 1);
+    page = page_source_known(source, pgno, kind, born_max, &mark);
+    even = page_mark_is_even(mark);
+    while (page != NULL && kind != PAGE_LEAF) {
+        pgno = inner_children(page)[inner_search_even(page, key, key_size, even)];
         page_source_prefetch(source, pgno);
         born_max = page->txnid;
+        kind = kind >> 8 > 1 ? (uint16_t)(kind - (1u << 8)) : PAGE_LEAF;
+        page = page_source_known_below(source, pgno, kind, born_max, &even);
     }
-    return page_source_known(source, pgno, PAGE_LEAF, born_max, &mark);
+    return page;
 }
 
 /*

@@ -160,7 +160,8 @@ static void flip_map_out_file(struct flip_store *store)
     source.page_shift = (unsigned)__builtin_ctzl(store->meta.page_size);
     source.page_limit = store->meta.page_count;
     source.verified = calloc(source.page_limit, sizeof(*source.verified));
-    if (source.verified == NULL)
+    source.known = calloc(source.page_limit / 32 + 1, sizeof(*source.known));
+    if (source.verified == NULL || source.known == NULL)
         flip_die("out of memory");
     if (tree_check_init(&check, &source, store->meta.txnid, store->meta.page_count, NULL, NULL,
                         &error) != BTS_OK ||
@@ -171,6 +172,7 @@ static void flip_map_out_file(struct flip_store *store)
     flip_add_pages(store, &check);
     tree_check_fini(&check);
     free(source.verified);
+    free(source.known);
 }
 
 /* ---- the log ---------------------------------------------------------------- */

@@ -45,16 +45,18 @@ void build_init(struct build *build, size_t page_size, pgno_t page_room)
     build_grow(build, 4);
     build->source.base = build->pages;
     build->source.verified = calloc(page_room, sizeof(uint32_t));
+    build->source.known = calloc(page_room / 32 + 1, sizeof(uint64_t));
     build->source.page_count = &build->page_count;
     build->source.page_limit = page_room;
     build->source.page_shift = (unsigned)__builtin_ctzl(page_size);
-    assert(build->source.verified != NULL);
+    assert(build->source.verified != NULL && build->source.known != NULL);
 }
 
 void build_fini(struct build *build)
 {
     munmap(build->pages, (size_t)build->page_room * build->page_size);
     free((void *)(uintptr_t)build->source.verified);
+    free((void *)(uintptr_t)build->source.known);
     free(build->used);
 }
 

@@ -6,6 +6,7 @@
 
 #include "build_tree.h"
 #include "read/map.h"
+#include "read/tree.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -317,14 +318,105 @@ START_TEST(private_pages_come_first_if_they_are_what_is_expected)
 }
 END_TEST
 
+static const void *no_private_page(const void *context, pgno_t pgno)
+{
+    (void)context;
+    (void)pgno;
+    return NULL;
+}
+
 START_TEST(a_page_marked_by_its_writer_is_taken_as_it_is)
 {
     pgno_t pgno = one_leaf();
 
     build_page(&build, pgno)->crc ^= 1;
+    build.source.private_page = no_private_page;
     map_mark_verified(&build.source, pgno, 10);
     map_mark_verified(&build.source, UINT32_MAX, 10);
     ck_assert_ptr_nonnull(page_source_get(&build.source, pgno, 0, 10, NULL));
+    build_fini(&build);
+}
+END_TEST
+
+/* A tree of two leaves below one inner page; the key is in the first. */
+static struct tree_view two_leaves(void)
+{
+    struct build_entry entries[] = {{(const uint8_t *)"a", 1, (const uint8_t *)"value", 5},
+                                    {(const uint8_t *)"b", 1, (const uint8_t *)"value", 5}};
+    struct bucket_record record;
+
+    build_init(&build, PAGE, 100);
+    build.leaf_entries_max = 1;
+    record = build_tree(&build, 7, entries, 2);
+    ck_assert_uint_eq(record.depth, 2);
+    return build_view(&build, &record);
+}
+
+static enum bts_status get_a(const struct tree_view *view)
+{
+    struct bts_bytes value;
+    struct bts_error error;
+
+    return tree_get(view, "a", 1, &value, &error);
+}
+
+static pgno_t leaf_of_a(const struct tree_view *view)
+{
+    return inner_children(build_page(&build, view->root))[0];
+}
+
+START_TEST(a_page_below_a_known_one_is_known_by_its_bit)
+{
+    struct tree_view view = two_leaves();
+    pgno_t leaf = leaf_of_a(&view);
+
+    ck_assert_uint_eq(build.source.known[0], 0);
+    ck_assert_int_eq(get_a(&view), BTS_OK); /* checked */
+    ck_assert_uint_eq(build.source.known[0], 0);
+    ck_assert_int_eq(get_a(&view), BTS_OK); /* its mark is good */
+    ck_assert_uint_eq(page_source_known_bits(&build.source, leaf), PAGE_KNOWN);
+    atomic_store(&build.source.verified[leaf], 0);
+    build_page(&build, leaf)->crc ^= 1;
+    ck_assert_int_eq(get_a(&view), BTS_OK); /* by the bit alone */
+    build_fini(&build);
+}
+END_TEST
+
+/* Page numbers come back: the same leaf, written again, with a parent written again. */
+START_TEST(a_leaf_born_anew_is_checked_whatever_its_bit_says)
+{
+    struct tree_view view = two_leaves();
+    pgno_t leaf = leaf_of_a(&view);
+
+    ck_assert_int_eq(get_a(&view), BTS_OK);
+    ck_assert_int_eq(get_a(&view), BTS_OK);
+    view.txnid = 11;
+    build_page(&build, leaf)->txnid = 11;
+    build_reseal(&build, leaf);
+    build_page(&build, leaf)->crc ^= 1;
+    build_page(&build, view.root)->txnid = 11;
+    build_reseal(&build, view.root);
+    ck_assert_int_eq(get_a(&view), BTS_DAMAGED);
+    ck_assert_int_eq(get_a(&view), BTS_DAMAGED);
+    build_page(&build, leaf)->crc ^= 1;
+    ck_assert_int_eq(get_a(&view), BTS_OK);
+    build_fini(&build);
+}
+END_TEST
+
+START_TEST(a_known_leaf_is_still_what_is_expected_or_damage)
+{
+    struct tree_view view = two_leaves();
+    struct page_header *page = build_page(&build, leaf_of_a(&view));
+
+    ck_assert_int_eq(get_a(&view), BTS_OK);
+    ck_assert_int_eq(get_a(&view), BTS_OK);
+    page->txnid = 11; /* younger than what led to it */
+    ck_assert_int_eq(get_a(&view), BTS_DAMAGED);
+    page->txnid = 10;
+    ck_assert_int_eq(get_a(&view), BTS_OK);
+    page->level = 1;
+    ck_assert_int_eq(get_a(&view), BTS_DAMAGED);
     build_fini(&build);
 }
 END_TEST
@@ -343,5 +435,8 @@ int main(void)
                     a_run_of_another_length_or_birth_is_damage, a_leaf_is_no_run,
                     a_run_that_reaches_beyond_the_store_is_not_touched,
                     private_pages_come_first_if_they_are_what_is_expected,
-                    a_page_marked_by_its_writer_is_taken_as_it_is);
+                    a_page_marked_by_its_writer_is_taken_as_it_is,
+                    a_page_below_a_known_one_is_known_by_its_bit,
+                    a_leaf_born_anew_is_checked_whatever_its_bit_says,
+                    a_known_leaf_is_still_what_is_expected_or_damage);
 }

@@ -52,6 +52,9 @@ static void writer_open_file(struct writer *writer, size_t page_size)
     fd = open(writer->path, O_RDONLY | O_CLOEXEC);
     writer_must(map_open(fd, page_size, 1ull << 32, &writer->beacon.page_count, &writer->map,
                          &error), &error);
+    fd = open(writer->path, O_RDONLY | O_CLOEXEC);
+    writer_must(map_open(fd, page_size, 1ull << 32, &writer->beacon.page_count, &writer->reader_map,
+                         &error), &error);
     unlink(writer->path); /* nothing is left behind, however the test ends */
 }
 
@@ -82,6 +85,7 @@ void writer_close(struct writer *writer)
     horizon_fini(&writer->horizon);
     space_destroy(writer->space);
     map_close(map);
+    map_close(writer->reader_map);
     file_close(&writer->file);
 }
 
@@ -143,7 +147,7 @@ void writer_abort(struct writer *writer)
 
 struct tree_view writer_view(const struct writer *writer)
 {
-    return (struct tree_view){.source = &writer->map->source,
+    return (struct tree_view){.source = &writer->reader_map->source,
                               .root = writer->root.root,
                               .depth = writer->root.depth,
                               .txnid = (txnid_t)atomic_load(&writer->beacon.latest)};

@@ -23,7 +23,8 @@
 struct writer {
     char path[256];
     struct file file;
-    struct map *map;
+    struct map *map;            /* of the writing floor */
+    struct map *reader_map;     /* of writer_view, as a process of its own has one */
     struct space *space;
     struct pages *pages;
     struct buckets *buckets;

@@ -4,8 +4,8 @@
  * the table of verified pages.
  *
  * It stands before src/read in the search path, so that the very sources of
- * the product are compiled once more with these four functions: no mark is
- * loaded, compared or prefetched, all else is as it is.  What that saves is
+ * the product are compiled once more with these functions: no mark and no
+ * bit is loaded or compared, all else is as it is.  What that saves is
  * what verifying once costs in steady state.  A mark also tells where guessing
  * pays; without one it is always guessed, which is right for random keys, so
  * only with these may the two be compared.  And only with stores that were just
@@ -15,14 +15,16 @@
 #define BENCH_UNVERIFIED_PAGE_SOURCE_H
 
 #define page_source_known page_source_known_by_mark
+#define page_source_known_below page_source_known_by_bits
 #define page_source_get page_source_get_by_mark
+#define page_source_get_below page_source_get_by_bits
 #define page_source_search page_source_search_by_mark
-#define page_source_prefetch page_source_prefetch_with_mark
 #include "../../../src/read/page_source.h"
 #undef page_source_known
+#undef page_source_known_below
 #undef page_source_get
+#undef page_source_get_below
 #undef page_source_search
-#undef page_source_prefetch
 
 static inline const struct page_header *page_source_known(const struct page_source *source,
                                                           pgno_t pgno, uint16_t kind,
@@ -41,6 +43,16 @@ static inline const struct page_header *page_source_known(const struct page_sour
     return NULL;
 }
 
+static inline const struct page_header *page_source_known_below(const struct page_source *source,
+                                                                pgno_t pgno, uint16_t kind,
+                                                                txnid_t born_max, bool *even)
+{
+    uint32_t mark;
+
+    *even = true;
+    return page_source_known(source, pgno, kind, born_max, &mark);
+}
+
 static inline const struct page_header *page_source_get(const struct page_source *source,
                                                         pgno_t pgno, unsigned level,
                                                         txnid_t born_max, struct bts_error *error)
@@ -57,6 +69,14 @@ static inline const struct page_header *page_source_get(const struct page_source
     return page_source_verify(source, pgno, level, born_max, error);
 }
 
+static inline const struct page_header *page_source_get_below(const struct page_source *source,
+                                                              pgno_t pgno, unsigned level,
+                                                              txnid_t born_max,
+                                                              struct bts_error *error)
+{
+    return page_source_get(source, pgno, level, born_max, error);
+}
+
 static inline unsigned page_source_search(const struct page_source *source, pgno_t pgno,
                                           const struct page_header *page, const void *key,
                                           size_t key_size)
@@ -64,16 +84,6 @@ static inline unsigned page_source_search(const struct page_source *source, pgno
     (void)source;
     (void)pgno;
     return inner_search_even(page, key, key_size, true);
-}
-
-static inline void page_source_prefetch(const struct page_source *source, pgno_t pgno)
-{
-    if (pgno < source->page_limit) {
-        const uint8_t *page = source->base + ((size_t)pgno << source->page_shift);
-        __builtin_prefetch(page);
-        __builtin_prefetch(page + 64);
-        __builtin_prefetch(page + 128);
-    }
 }
 
 #endif
