@@ -55,23 +55,52 @@ static void foresee_leaf(const struct tree_view *view, pgno_t pgno)
     }
 }
 
+static bool foresee_ascend(const struct bts_bytes *keys, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++) {
+        if (bytes_compare(keys[i - 1].data, keys[i - 1].size, keys[i].data, keys[i].size) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * From pages of one level to those of the next.  Where keys ascend, what the
+ * first and the last one share all others share, too: puts in order mostly go
+ * into one leaf, and two searches say so.
+ */
+static void foresee_level(const struct tree_view *view, unsigned level,
+                          const struct bts_bytes *keys, pgno_t *pgnos, unsigned count, bool ascend)
+{
+    bool together = ascend && pgnos[0] == pgnos[count - 1];
+
+    pgnos[0] = foresee_child(view, pgnos[0], level, &keys[0]);
+    pgnos[count - 1] = foresee_child(view, pgnos[count - 1], level, &keys[count - 1]);
+    together = together && pgnos[0] == pgnos[count - 1];
+    for (unsigned i = 1; i + 1 < count; i++) {
+        pgnos[i] = together ? pgnos[0] : foresee_child(view, pgnos[i], level, &keys[i]);
+    }
+}
+
 void foresee_keys(const struct tree *tree, const struct bts_bytes *keys, unsigned count)
 {
     struct tree_view view = tree_view_of(tree);
+    bool ascend = foresee_ascend(keys, count);
     pgno_t pgnos[FORESEE_MAX];
 
-    if (view.depth == 0 || tree_depth_check(&view, NULL) != BTS_OK) {
+    if (count < 2 || view.depth == 0 || tree_depth_check(&view, NULL) != BTS_OK) {
         return;
     }
     for (unsigned i = 0; i < count; i++) {
         pgnos[i] = view.root;
     }
     for (unsigned level = view.depth - 1; level > 0; level--) {
-        for (unsigned i = 0; i < count; i++) {
-            pgnos[i] = foresee_child(&view, pgnos[i], level, &keys[i]);
-        }
+        foresee_level(&view, level, keys, pgnos, count, ascend);
     }
     for (unsigned i = 0; i < count; i++) {
-        foresee_leaf(&view, pgnos[i]);
+        if (i == 0 || pgnos[i] != pgnos[i - 1]) {
+            foresee_leaf(&view, pgnos[i]);
+        }
     }
 }
