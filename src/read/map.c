@@ -16,16 +16,17 @@
 /* The smallest span worth a try: less is refused for other reasons than its size. */
 #define MAP_SPAN_MIN (1ull << 20)
 
-/* Marks of the pages of a span, so many that their bits fill whole words. */
+/* Marks of the pages of a span, so many that the words behind them are aligned. */
 static size_t map_marks(size_t span, unsigned page_shift)
 {
-    return ((span >> page_shift) + 31) & ~(size_t)31;
+    return ((span >> page_shift) + 1) & ~(size_t)1;
 }
 
 /* Bytes of the table for a span: marks, then the bits of known pages. */
 static size_t map_table_size(size_t span, unsigned page_shift)
 {
-    return map_marks(span, page_shift) * sizeof(uint32_t) + map_marks(span, page_shift) / 4;
+    return map_marks(span, page_shift) * sizeof(uint32_t) +
+           page_source_known_words(span >> page_shift) * sizeof(uint64_t);
 }
 
 /* Gives back both mappings, or what map_try has made of them so far. */

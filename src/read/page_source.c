@@ -71,6 +71,10 @@ static void page_source_forget_below(const struct page_source *source,
 {
     const pgno_t *children = inner_children(page);
 
+    /* Who only opens, gets once and ends need not touch the bits of a large file.  relaxed: whoever
+       set bits of a page saw it before its number was used again, so before this page was born */
+    if (atomic_load_explicit(&source->known[0], memory_order_relaxed) == 0)
+        return;
     for (unsigned i = 0; i <= inner_count(page); i++) {
         pgno_t pgno = children[i];
         uint64_t bits = (uint64_t)(PAGE_KNOWN | PAGE_KNOWN_EVEN)
@@ -110,6 +114,8 @@ const struct page_header *page_source_know(const struct page_source *source, pgn
         return NULL;
     *even = page_mark_is_even(mark);
     bits = *even ? PAGE_KNOWN | PAGE_KNOWN_EVEN : PAGE_KNOWN;
+    if (atomic_load_explicit(&source->known[0], memory_order_relaxed) == 0)
+        atomic_store_explicit(&source->known[0], 1, memory_order_relaxed);
     /* release: pairs with the acquire in page_source_known_bits, as the mark's does */
     atomic_fetch_or_explicit(page_source_known_word(source, pgno),
                              bits << page_source_known_shift(pgno), memory_order_release);

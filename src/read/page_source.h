@@ -12,7 +12,7 @@
  *      it was checked at.  0 means never; a page whose low txnid is 0 is
  *      checked at each visit.  Two threads may check the same page at once:
  *      both store the same value.
- *      A page below a root has two bits besides, known[pgno]: that its mark was
+ *      A page below a root has two bits besides, in `known`: that its mark was
  *      found good, and its mark's lowest bit.  Whoever checks an inner page for
  *      the first time clears them for all its children before he marks it.  So
  *      who came by way of a known parent may go by the bits alone: a page born
@@ -38,7 +38,7 @@
 struct page_source {
     const uint8_t *base;              /* the map; page p is at base + (p << page_shift) */
     _Atomic uint32_t *verified;       /* page_limit marks, see (1) */
-    _Atomic uint64_t *known;          /* 2 bits for each of page_limit pages, see (1) */
+    _Atomic uint64_t *known;          /* not 0: bits were set; then 2 for each page, see (1) */
     const _Atomic uint64_t *page_count; /* high-water mark; relaxed is enough: it only grows, and
                                          it was stored before the root that led here */
     pgno_t page_limit;                /* pages that base and verified span */
@@ -108,6 +108,12 @@ static inline const struct page_header *page_source_known(const struct page_sour
     return NULL;
 }
 
+/* Words of `known` for so many pages. */
+static inline size_t page_source_known_words(size_t pages)
+{
+    return 1 + (pages + 31) / 32;
+}
+
 #define PAGE_KNOWN 1u      /* its mark was found good */
 #define PAGE_KNOWN_EVEN 2u /* and guessing pays in it */
 
@@ -115,7 +121,7 @@ static inline const struct page_header *page_source_known(const struct page_sour
 static inline _Atomic uint64_t *page_source_known_word(const struct page_source *source,
                                                        pgno_t pgno)
 {
-    return &source->known[pgno / 32];
+    return &source->known[1 + pgno / 32];
 }
 
 static inline unsigned page_source_known_shift(pgno_t pgno)

@@ -160,7 +160,7 @@ static void flip_map_out_file(struct flip_store *store)
     source.page_shift = (unsigned)__builtin_ctzl(store->meta.page_size);
     source.page_limit = store->meta.page_count;
     source.verified = calloc(source.page_limit, sizeof(*source.verified));
-    source.known = calloc(source.page_limit / 32 + 1, sizeof(*source.known));
+    source.known = calloc(page_source_known_words(source.page_limit), sizeof(*source.known));
     if (source.verified == NULL || source.known == NULL)
         flip_die("out of memory");
     if (tree_check_init(&check, &source, store->meta.txnid, store->meta.page_count, NULL, NULL,

@@ -45,7 +45,7 @@ void build_init(struct build *build, size_t page_size, pgno_t page_room)
     build_grow(build, 4);
     build->source.base = build->pages;
     build->source.verified = calloc(page_room, sizeof(uint32_t));
-    build->source.known = calloc(page_room / 32 + 1, sizeof(uint64_t));
+    build->source.known = calloc(page_source_known_words(page_room), sizeof(uint64_t));
     build->source.page_count = &build->page_count;
     build->source.page_limit = page_room;
     build->source.page_shift = (unsigned)__builtin_ctzl(page_size);

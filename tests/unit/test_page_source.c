@@ -370,8 +370,8 @@ START_TEST(a_page_below_a_known_one_is_known_by_its_bit)
     struct tree_view view = two_leaves();
     pgno_t leaf = leaf_of_a(&view);
 
-    ck_assert_uint_eq(build.source.known[0], 0);
     ck_assert_int_eq(get_a(&view), BTS_OK); /* checked */
+    ck_assert_uint_eq(page_source_known_bits(&build.source, leaf), 0);
     ck_assert_uint_eq(build.source.known[0], 0);
     ck_assert_int_eq(get_a(&view), BTS_OK); /* its mark is good */
     ck_assert_uint_eq(page_source_known_bits(&build.source, leaf), PAGE_KNOWN);
