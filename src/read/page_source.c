@@ -82,9 +82,7 @@ static void page_source_forget_below(const struct page_source *source,
 
         /* relaxed: the release of this page's mark follows; bits that are set meanwhile were
            cleared by another thread that checks the same page */
-        if (pgno < source->page_limit &&
-            (atomic_load_explicit(page_source_known_word(source, pgno), memory_order_relaxed) &
-             bits) != 0)
+        if (pgno < source->page_limit && page_source_known_bits(source, pgno) != 0)
             atomic_fetch_and_explicit(page_source_known_word(source, pgno), ~bits,
                                       memory_order_relaxed);
     }

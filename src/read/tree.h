@@ -49,7 +49,7 @@ static inline const struct page_header *tree_known_leaf(const struct tree_view *
     pgno_t pgno = view->root;
     const struct page_header *page;
     uint16_t kind;
-    uint32_t mark;
+    uint32_t mark = 0;
     bool even;
 
     if (__builtin_expect(depth - 1 >= TREE_DEPTH_MAX || source->private_page != NULL, 0))
